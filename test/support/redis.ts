@@ -1,0 +1,95 @@
+/**
+ * The real Redis of a test file. Import it at the top of the file: what is opened here is closed after the file's last
+ * test, and a connection to the shared Redis that anything else left open fails the file.
+ */
+import { randomBytes } from 'node:crypto'
+import diagnostics from 'node:diagnostics_channel'
+import { once } from 'node:events'
+import type { Socket } from 'node:net'
+import { Redis, type RedisOptions } from 'ioredis'
+import { afterAll, inject } from 'vitest'
+import { type PrivateRedis, type PrivateRedisOptions, startRedisProcess } from './redis-process.ts'
+
+export type { PrivateRedis } from './redis-process.ts'
+
+/** Longest a socket that was told to close may take before it counts as left open. */
+const CLOSING_MS = 2000
+
+const sockets = new Set<Socket>()
+const clients = new Set<Redis>()
+const servers = new Set<PrivateRedis>()
+const prefixes = new Set<string>()
+
+diagnostics.subscribe('net.client.socket', message => {
+  const { socket } = message as { socket: Socket }
+  sockets.add(socket)
+  socket.once('close', () => sockets.delete(socket))
+})
+
+/** A `redis://` URL, also for processes that a test starts. */
+export function redisUrl(): string {
+  return inject('redisUrl')
+}
+
+/** A key prefix nobody else has. Its keys are deleted after the file's last test. */
+export function testPrefix(): string {
+  const prefix = `t-${randomBytes(6).toString('hex')}`
+  prefixes.add(prefix)
+  return prefix
+}
+
+/** A client of the shared Redis, or of the server at `url`. Closed after the file's last test, if not before. */
+export function connect(options: RedisOptions = {}, url: string = redisUrl()): Redis {
+  const client = new Redis(url, options)
+  // Fault tests take the server away on purpose: what a command says is what counts.
+  client.on('error', () => {})
+  clients.add(client)
+  client.once('end', () => clients.delete(client))
+  return client
+}
+
+/** A server of this file's own, killed and removed after the file's last test, if not before. */
+export async function startPrivateRedis(options: PrivateRedisOptions = {}): Promise<PrivateRedis> {
+  const server = await startRedisProcess(options)
+  servers.add(server)
+  return server
+}
+
+// Hooks run last to first, so that this one, registered on import, comes after those of the file.
+afterAll(async () => {
+  try {
+    await deleteKeys()
+    for (const client of clients) client.disconnect()
+    await refuseOpenConnections()
+  } finally {
+    await Promise.all([...servers].map(server => server.close()))
+  }
+})
+
+async function deleteKeys(): Promise<void> {
+  if (prefixes.size === 0) return
+  const redis = connect()
+  for (const prefix of prefixes) {
+    // BullMQ's keys begin with the brace of their hash tag.
+    for (const match of [`${prefix}:*`, `{${prefix}:*`]) {
+      for await (const keys of redis.scanStream({ match, count: 1000 })) {
+        if ((keys as string[]).length > 0) await redis.unlink(keys as string[])
+      }
+    }
+  }
+}
+
+async function refuseOpenConnections(): Promise<void> {
+  const port = Number(new URL(redisUrl()).port || 6379)
+  const open = [...sockets].filter(socket => socket.connecting || socket.remotePort === port)
+  const left = await Promise.all(
+    open.map(socket =>
+      once(socket, 'close', { signal: AbortSignal.timeout(CLOSING_MS) }).then(
+        () => false,
+        () => true,
+      ),
+    ),
+  )
+  const count = left.filter(Boolean).length
+  if (count > 0) throw new Error(`${count} connection(s) to Redis were left open by this file`)
+}
