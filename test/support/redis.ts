@@ -39,7 +39,7 @@ export function testPrefix(): string {
 }
 
 /** A client of the shared Redis, or of the server at `url`. Closed after the file's last test, if not before. */
-export function connect(options: RedisOptions = {}, url: string = redisUrl()): Redis {
+export function connect(options: RedisOptions & { replyMapping?: 'legacy' } = {}, url: string = redisUrl()): Redis {
   const client = new Redis(url, options)
   // Fault tests take the server away on purpose: what a command says is what counts.
   client.on('error', () => {})
