@@ -1,0 +1,87 @@
+/**
+ * JSON from outside: bytes to a value without repair, and the limits every later step relies on.
+ * Source: RFC 8259 §8 (UTF-8, byte order mark, unpaired surrogates).
+ */
+import { isUtf8 } from 'node:buffer'
+import type { Fault } from '../errors.ts'
+
+/** Deepest nesting we take: what is stored is written and walked again by recursive code. */
+export const JSON_DEPTH_MAX = 64
+
+const BOM = '\ufeff'
+
+/** The text of a body; undefined if the bytes are not UTF-8. A byte order mark is dropped (RFC 8259 §8.1). */
+export function decodeUtf8(bytes: Buffer): string | undefined {
+  if (!isUtf8(bytes)) return undefined
+  const text = bytes.toString('utf8')
+  return text.startsWith(BOM) ? text.slice(1) : text
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** @returns true if arrays and objects nest deeper than `levels`. Recursion is bounded by `levels` itself. */
+export function isDeeperThan(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  if (levels === 0) return true
+  for (const member of Object.values(value)) {
+    if (isDeeperThan(member, levels - 1)) return true
+  }
+  return false
+}
+
+/** One step of a JSON pointer (RFC 6901). */
+export function pointer(at: string, name: string | number): string {
+  return `${at}/${String(name).replaceAll('~', '~0').replaceAll('/', '~1')}`
+}
+
+/**
+ * Faults of a value that has to survive storage as UTF-8 JSON: nesting, unpaired surrogates (they would merge distinct
+ * strings), numbers that overflowed while parsing, and, from callers in process, what JSON cannot express.
+ */
+export function jsonFaults(value: unknown, at: string): Fault[] {
+  // First, so that the walk below is bounded, also on a cycle.
+  if (isDeeperThan(value, JSON_DEPTH_MAX)) return [{ at, message: `nests deeper than ${JSON_DEPTH_MAX} levels` }]
+  const faults: Fault[] = []
+  walk(value, at, faults)
+  return faults
+}
+
+function walk(value: unknown, at: string, faults: Fault[]): void {
+  switch (typeof value) {
+    case 'string':
+      if (!value.isWellFormed()) faults.push({ at, message: 'holds an unpaired surrogate' })
+      return
+    case 'number':
+      if (!Number.isFinite(value)) faults.push({ at, message: 'is not a finite number' })
+      return
+    case 'boolean':
+      return
+    case 'object':
+      if (value === null) return
+      if (Array.isArray(value)) {
+        for (let i = 0; i < value.length; i++) walk(value[i], `${at}/${i}`, faults)
+        return
+      }
+      for (const name of Object.keys(value)) {
+        if (!name.isWellFormed()) faults.push({ at, message: 'has a member name with an unpaired surrogate' })
+        else walk((value as Record<string, unknown>)[name], pointer(at, name), faults)
+      }
+      return
+    default:
+      faults.push({ at, message: 'is not a JSON value' })
+  }
+}
+
+/** The same text for equal values, whatever the order of their members; for digests. */
+export function stableJson(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
+  if (Array.isArray(value)) return `[${value.map(stableJson).join(',')}]`
+  const members: string[] = []
+  for (const name of Object.keys(value).sort()) {
+    const member = (value as Record<string, unknown>)[name]
+    if (member !== undefined) members.push(`${JSON.stringify(name)}:${stableJson(member)}`)
+  }
+  return `{${members.join(',')}}`
+}

@@ -1,0 +1,73 @@
+/**
+ * The claims of a Security Event Token, and the names derived for it.
+ * Source: RFC 8417 §2.2.
+ */
+import { hash } from 'node:crypto'
+import type { PublishEvent } from './event.ts'
+import { stableJson } from './json.ts'
+
+export interface SetClaims {
+  readonly iss: string
+  /** Seconds since the epoch, whole. */
+  readonly iat: number
+  readonly jti: string
+  readonly aud: string | readonly string[]
+  readonly txn?: string
+  readonly toe?: number
+  readonly sub?: string
+  readonly sub_id?: Readonly<Record<string, unknown>>
+  readonly events: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+}
+
+export interface ClaimsInput {
+  readonly issuer: string
+  readonly audience: string | readonly string[]
+  readonly jti: string
+  readonly iatSeconds: number
+  readonly event: Pick<PublishEvent, 'events' | 'sub' | 'sub_id' | 'toe'>
+  readonly txn: string | undefined
+}
+
+export function buildClaims({ issuer, audience, jti, iatSeconds, event, txn }: ClaimsInput): SetClaims {
+  return {
+    iss: issuer,
+    iat: iatSeconds,
+    jti,
+    aud: audience,
+    ...(txn === undefined ? {} : { txn }),
+    ...(event.toe === undefined ? {} : { toe: event.toe }),
+    ...(event.sub === undefined ? {} : { sub: event.sub }),
+    ...(event.sub_id === undefined ? {} : { sub_id: event.sub_id }),
+    events: event.events,
+  }
+}
+
+/**
+ * The same call made again gets the same `jti`, so a retry cannot queue a second SET. The producer is part of it, so
+ * that one cannot take another's ids, and so is the receiver: a `jti` is never shared between two.
+ * @returns 128 bits, URL-safe, beginning with a letter: never integer-like
+ */
+export function deriveJti(producer: string, id: string, receiver: string): string {
+  return `e${digest128('jti', producer, id, receiver)}`
+}
+
+/** Correlates the SETs of one event at different receivers (RFC 8417 §2.2, `txn`), when the producer names none. */
+export function deriveTxn(producer: string, id: string): string {
+  return `t${digest128('txn', producer, id)}`
+}
+
+/** What the producer said, without the time of issuance and the signature: tells a repeat from another SET. */
+export function eventDigest(claims: Omit<SetClaims, 'iat'>): string {
+  const { iss, jti, aud, txn, toe, sub, sub_id, events } = claims
+  return digest128('event', stableJson({ iss, jti, aud, txn, toe, sub, sub_id, events }))
+}
+
+/** The same for a SET issued elsewhere: it is kept byte for byte, so its bytes are what was said. */
+export function tokenDigest(token: string): string {
+  return digest128('token', token)
+}
+
+/** An array of strings has one JSON text and no other array has it, so no two inputs are run together. */
+function digest128(...parts: string[]): string {
+  return hash('sha256', JSON.stringify(parts), 'buffer').toString('base64url', 0, 16)
+}
