@@ -5,7 +5,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { Fault } from '../errors.ts'
-import { eventTypeFaults } from './event-types.ts'
+import { eventTypeFaults } from './events/rules.ts'
 import { isObject, jsonFaults, pointer } from './json.ts'
 import { RECEIVER_ID_PATTERN } from './receiver.ts'
 import { schemaFaults } from './schema-faults.ts'

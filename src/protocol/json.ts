@@ -41,36 +41,46 @@ export function pointer(at: string, name: string | number): string {
  * strings), numbers that overflowed while parsing, and, from callers in process, what JSON cannot express.
  */
 export function jsonFaults(value: unknown, at: string): Fault[] {
-  // First, so that the walk below is bounded, also on a cycle.
+  if (isStorable(value, JSON_DEPTH_MAX)) return []
+  // Alone, so that the search below is bounded, also on a cycle.
   if (isDeeperThan(value, JSON_DEPTH_MAX)) return [{ at, message: `nests deeper than ${JSON_DEPTH_MAX} levels` }]
   const faults: Fault[] = []
-  walk(value, at, faults)
+  find(value, at, faults)
   return faults
 }
 
-function walk(value: unknown, at: string, faults: Fault[]): void {
-  switch (typeof value) {
-    case 'string':
-      if (!value.isWellFormed()) faults.push({ at, message: 'holds an unpaired surrogate' })
-      return
-    case 'number':
-      if (!Number.isFinite(value)) faults.push({ at, message: 'is not a finite number' })
-      return
-    case 'boolean':
-      return
-    case 'object':
-      if (value === null) return
-      if (Array.isArray(value)) {
-        for (let i = 0; i < value.length; i++) walk(value[i], `${at}/${i}`, faults)
-        return
-      }
-      for (const name of Object.keys(value)) {
-        if (!name.isWellFormed()) faults.push({ at, message: 'has a member name with an unpaired surrogate' })
-        else walk((value as Record<string, unknown>)[name], pointer(at, name), faults)
-      }
-      return
-    default:
-      faults.push({ at, message: 'is not a JSON value' })
+/** Says yes fast: nearly everything is fine, and only what is not pays for its places. */
+function isStorable(value: unknown, levels: number): boolean {
+  if (typeof value === 'string') return value.isWellFormed()
+  if (typeof value === 'number') return Number.isFinite(value)
+  if (typeof value === 'boolean' || value === null) return true
+  if (typeof value !== 'object' || levels === 0) return false
+  if (Array.isArray(value)) {
+    for (const element of value) {
+      if (!isStorable(element, levels - 1)) return false
+    }
+    return true
+  }
+  for (const name of Object.keys(value)) {
+    if (!name.isWellFormed() || !isStorable((value as Record<string, unknown>)[name], levels - 1)) return false
+  }
+  return true
+}
+
+function find(value: unknown, at: string, faults: Fault[]): void {
+  if (typeof value === 'object' && value !== null) {
+    const members = Array.isArray(value) ? value.entries() : Object.entries(value)
+    for (const [name, member] of members) {
+      if (typeof name === 'string' && !name.isWellFormed()) {
+        faults.push({ at, message: 'has a member name with an unpaired surrogate' })
+      } else find(member, pointer(at, name), faults)
+    }
+  } else if (typeof value === 'string') {
+    if (!value.isWellFormed()) faults.push({ at, message: 'holds an unpaired surrogate' })
+  } else if (typeof value === 'number') {
+    if (!Number.isFinite(value)) faults.push({ at, message: 'is not a finite number' })
+  } else if (typeof value !== 'boolean' && value !== null) {
+    faults.push({ at, message: 'is not a JSON value' })
   }
 }
 
