@@ -27,7 +27,8 @@ export const PublishEvent = Type.Object(
     txn: Type.Optional(Type.String()),
     toe: Type.Optional(Type.Number({ description: 'When it happened, in seconds since the epoch.' })),
     receivers: Type.Optional(
-      Type.Array(Type.String({ pattern: RECEIVER_ID_PATTERN }), {
+      Type.Array(Type.String({ pattern: RECEIVER_ID_PATTERN, description: 'a receiver id' }), {
+        minItems: 1,
         uniqueItems: true,
         description: 'Receiver ids. Absent: every subscribed receiver.',
       }),

@@ -61,27 +61,32 @@ function isStorable(value: unknown, levels: number): boolean {
     }
     return true
   }
+  // A Date, say: it would be written as something else than what a digest sees.
+  if (typeof (value as { toJSON?: unknown }).toJSON === 'function') return false
   for (const name of Object.keys(value)) {
-    if (!name.isWellFormed() || !isStorable((value as Record<string, unknown>)[name], levels - 1)) return false
+    const member = (value as Record<string, unknown>)[name]
+    // A member that is undefined is absent, as it is in JSON text.
+    if (!name.isWellFormed() || (member !== undefined && !isStorable(member, levels - 1))) return false
   }
   return true
 }
 
 function find(value: unknown, at: string, faults: Fault[]): void {
-  if (typeof value === 'object' && value !== null) {
-    const members = Array.isArray(value) ? value.entries() : Object.entries(value)
-    for (const [name, member] of members) {
-      if (typeof name === 'string' && !name.isWellFormed()) {
-        faults.push({ at, message: 'has a member name with an unpaired surrogate' })
-      } else find(member, pointer(at, name), faults)
+  if (Array.isArray(value)) {
+    for (const [i, element] of value.entries()) find(element, pointer(at, i), faults)
+  } else if (isObject(value) && typeof value.toJSON !== 'function') {
+    for (const [name, member] of Object.entries(value)) {
+      if (!name.isWellFormed()) faults.push({ at, message: 'has a member name with an unpaired surrogate' })
+      else if (member !== undefined) find(member, pointer(at, name), faults)
     }
-  } else if (typeof value === 'string') {
-    if (!value.isWellFormed()) faults.push({ at, message: 'holds an unpaired surrogate' })
-  } else if (typeof value === 'number') {
-    if (!Number.isFinite(value)) faults.push({ at, message: 'is not a finite number' })
-  } else if (typeof value !== 'boolean' && value !== null) {
-    faults.push({ at, message: 'is not a JSON value' })
+  } else if (!isStorable(value, 1)) {
+    faults.push({ at, message: whatIsWrong(value) })
   }
+}
+
+function whatIsWrong(value: unknown): string {
+  if (typeof value === 'string') return 'holds an unpaired surrogate'
+  return typeof value === 'number' ? 'is not a finite number' : 'is not a JSON value'
 }
 
 /** The same text for equal values, whatever the order of their members; for digests. */

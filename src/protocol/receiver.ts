@@ -4,6 +4,7 @@
  */
 import { type Static, type TSchema, Type } from '@sinclair/typebox'
 import type { Fault } from '../errors.ts'
+import { isObject, jsonFaults } from './json.ts'
 import { schemaFaults } from './schema-faults.ts'
 import { URI_PATTERN } from './uri.ts'
 
@@ -28,7 +29,7 @@ const settings = {
   retainAckedMs: milliseconds(3650 * day, 'How long acknowledged SETs stay for replay.'),
   signingAlg: Type.Union(
     SIGNING_ALGS.map(alg => Type.Literal(alg)),
-    { description: 'Algorithm of this receiver’s SETs.' },
+    { description: 'ES256, RS256, PS256 or EdDSA.' },
   ),
   sloMs: milliseconds(3650 * day, 'Age of an unacknowledged SET that breaks the objective.'),
 }
@@ -37,17 +38,24 @@ export const Settings = Type.Partial(Type.Object(settings), none)
 export type Settings = Static<typeof Settings>
 
 /** How a receiver may authenticate besides our own tokens. */
-export const Client = Type.Union([
-  Type.Object({ oauthClientId: Type.String({ minLength: 1, maxLength: 256 }) }, none),
-  Type.Object({ certSan: Type.String({ minLength: 1, maxLength: 256 }) }, none),
-  Type.Object({ certSha256: Type.String({ pattern: '^[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}$' }) }, none),
-])
+export const Client = Type.Union(
+  [
+    Type.Object({ oauthClientId: Type.String({ minLength: 1, maxLength: 256 }) }, none),
+    Type.Object({ certSan: Type.String({ minLength: 1, maxLength: 256 }) }, none),
+    Type.Object({ certSha256: Type.String({ pattern: '^[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}$' }) }, none),
+  ],
+  { description: 'one of oauthClientId, certSan and certSha256 (64 hexadecimal digits).' },
+)
 export type Client = Static<typeof Client>
 
 const audienceValue = Type.String({ minLength: 1, maxLength: 1024 })
-const description = Type.String({ maxLength: 1024 })
-const owner = Type.String({ minLength: 1, maxLength: 256 })
-const clients = Type.Array(Client, { maxItems: 32 })
+
+/** What a change may also take away. */
+const removable = {
+  description: Type.String({ maxLength: 1024 }),
+  owner: Type.String({ minLength: 1, maxLength: 256 }),
+  clients: Type.Array(Client, { maxItems: 32 }),
+}
 
 const changeable = {
   eventTypes: Type.Union(
@@ -57,17 +65,22 @@ const changeable = {
     ],
     { description: '["*"], or event type URIs.' },
   ),
-  status: Type.Union([Type.Literal('enabled'), Type.Literal('paused'), Type.Literal('disabled')]),
+  status: Type.Union([Type.Literal('enabled'), Type.Literal('paused'), Type.Literal('disabled')], {
+    description: 'enabled, paused or disabled.',
+  }),
 }
+const optionally = Type.Partial(Type.Object({ ...changeable, ...removable })).properties
 
 export const ReceiverInput = Type.Object(
   {
-    id: Type.String({ pattern: RECEIVER_ID_PATTERN }),
-    audience: Type.Union([audienceValue, Type.Array(audienceValue, { minItems: 1, maxItems: 32, uniqueItems: true })]),
-    ...Type.Partial(Type.Object(changeable)).properties,
-    description: Type.Optional(description),
-    owner: Type.Optional(owner),
-    clients: Type.Optional(clients),
+    id: Type.String({
+      pattern: RECEIVER_ID_PATTERN,
+      description: '1 to 63 of a-z, 0-9 and -, not beginning with -.',
+    }),
+    audience: Type.Union([audienceValue, Type.Array(audienceValue, { minItems: 1, maxItems: 32, uniqueItems: true })], {
+      description: '`aud` of its SETs: a string, or an array of different strings.',
+    }),
+    ...optionally,
     settings: Type.Optional(Settings),
   },
   none,
@@ -76,39 +89,54 @@ export type ReceiverInput = Static<typeof ReceiverInput>
 
 const orNull = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]))
 
-const SettingsPatch = Type.Object(
-  {
-    pageMax: orNull(settings.pageMax),
-    pollWaitMs: orNull(settings.pollWaitMs),
-    redeliverAfterMs: orNull(settings.redeliverAfterMs),
-    maxAttempts: orNull(settings.maxAttempts),
-    parkAfterMs: orNull(settings.parkAfterMs),
-    backlogMax: orNull(settings.backlogMax),
-    expireAfterMs: orNull(settings.expireAfterMs),
-    retainAckedMs: orNull(settings.retainAckedMs),
-    signingAlg: orNull(settings.signingAlg),
-    sloMs: orNull(settings.sloMs),
-  },
-  none,
-)
-
 /** A JSON merge patch (RFC 7396): null takes a member away. `id` and `audience` never change. */
 export const ReceiverPatch = Type.Object(
   {
     ...Type.Partial(Type.Object(changeable)).properties,
-    description: orNull(description),
-    owner: orNull(owner),
-    clients: orNull(clients),
-    settings: orNull(SettingsPatch),
+    description: orNull(removable.description),
+    owner: orNull(removable.owner),
+    clients: orNull(removable.clients),
+    settings: orNull(
+      Type.Object(
+        {
+          pageMax: orNull(settings.pageMax),
+          pollWaitMs: orNull(settings.pollWaitMs),
+          redeliverAfterMs: orNull(settings.redeliverAfterMs),
+          maxAttempts: orNull(settings.maxAttempts),
+          parkAfterMs: orNull(settings.parkAfterMs),
+          backlogMax: orNull(settings.backlogMax),
+          expireAfterMs: orNull(settings.expireAfterMs),
+          retainAckedMs: orNull(settings.retainAckedMs),
+          signingAlg: orNull(settings.signingAlg),
+          sloMs: orNull(settings.sloMs),
+        },
+        none,
+      ),
+    ),
   },
   none,
 )
 export type ReceiverPatch = Static<typeof ReceiverPatch>
 
+/** The patch without what it takes away: a union with null would name a fault inside it by its outermost place only. */
+const Changes = Type.Object({ ...optionally, settings: Type.Optional(Settings) }, none)
+
 export function validateReceiverInput(input: unknown): Fault[] {
-  return schemaFaults(ReceiverInput, input)
+  return faultsOf(ReceiverInput, input)
 }
 
 export function validateReceiverPatch(patch: unknown): Fault[] {
-  return schemaFaults(ReceiverPatch, patch)
+  if (!isObject(patch)) return faultsOf(Changes, patch)
+  const changes = withoutNulls(patch, ['description', 'owner', 'clients', 'settings'])
+  if (isObject(changes.settings)) changes.settings = withoutNulls(changes.settings, Object.keys(settings))
+  return faultsOf(Changes, changes)
+}
+
+function faultsOf(schema: TSchema, value: unknown): Fault[] {
+  const faults = jsonFaults(value, '')
+  return faults.length > 0 ? faults : schemaFaults(schema, value)
+}
+
+function withoutNulls(value: Record<string, unknown>, names: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(value).filter(([name, member]) => member !== null || !names.includes(name)))
 }

@@ -30,7 +30,7 @@ function describe({ type, schema }: ValueError): string {
     case ValueErrorType.ArrayUniqueItems:
       return `has an element twice${what}`
     case ValueErrorType.StringMinLength:
-      return `is shorter than ${schema.minLength} characters${what}`
+      return `is empty${what}` // Our least length is 1.
     case ValueErrorType.StringMaxLength:
       return `is longer than ${schema.maxLength} characters${what}`
     case ValueErrorType.IntegerMinimum:

@@ -2,6 +2,9 @@
 import { publicMembers } from './algorithms.ts'
 import type { PublicKeyRecord } from './key-record.ts'
 
+/** `max-age` of the document: for so long a receiver may not know a new key. */
+export const JWKS_MAX_AGE_SECONDS = 300
+
 /**
  * Next keys are in it before they sign, retired ones as long as what they signed can be delivered.
  * The order does not depend on where the records come from, so every process serves the same document.

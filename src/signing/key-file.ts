@@ -123,19 +123,27 @@ export async function makeKey(alg: SigningAlg, state: KeyState, nowMs: number): 
   }
 }
 
-/** Written aside and renamed, so that no reader and no crash ever sees half a key. */
-export async function writeKey(dir: string, key: StoredKey): Promise<void> {
+/** Written aside and renamed, so that no reader and no crash ever sees half a key. @returns its content. */
+export async function writeKey(dir: string, key: StoredKey): Promise<string> {
+  const text = `${JSON.stringify(key, null, 2)}\n`
   const path = join(dir, key.kid + SUFFIX)
   const aside = join(dir, `.${key.kid}.${process.pid}.tmp`)
   const file = await open(aside, 'w', 0o600)
   try {
-    await file.writeFile(`${JSON.stringify(key, null, 2)}\n`)
+    await file.writeFile(text)
     await file.sync()
   } finally {
     await file.close()
   }
   await rename(aside, path)
   await syncDirectory(dir)
+  return text
+}
+
+/** @returns the content written. */
+export async function updateKey(dir: string, kid: string, changes: Partial<StoredKey>): Promise<string> {
+  const stored = JSON.parse(await readPrivate(join(dir, kid + SUFFIX))) as StoredKey
+  return writeKey(dir, { ...stored, ...changes })
 }
 
 export async function deleteKey(dir: string, kid: string): Promise<void> {
