@@ -1,0 +1,81 @@
+/**
+ * `npm run bench [-- name… --quick --json --check --profile DIR]`: measures the budgets of the design, each against its
+ * yardstick in the same run. Without names: all. `--check` ends with 1 when a budget is missed.
+ */
+import { cpus, totalmem } from 'node:os'
+import { parseArgs } from 'node:util'
+import { drainPage1 } from './drain-page-1.ts'
+import { drainPage100 } from './drain-page-100.ts'
+import { type BenchResult, measure } from './harness/alternate.ts'
+import type { Bench, Setting } from './harness/bench.ts'
+import { renderBench, renderSummary } from './harness/report.ts'
+
+const benches: readonly Bench[] = [drainPage100, drainPage1]
+
+const ROUNDS = 5
+const QUICK_ROUNDS = 2
+
+const { values: options, positionals: names } = parseArgs({
+  allowPositionals: true,
+  options: {
+    quick: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+    check: { type: 'boolean', default: false },
+    list: { type: 'boolean', default: false },
+    rounds: { type: 'string' },
+    profile: { type: 'string' },
+  },
+})
+
+if (options.list) {
+  for (const bench of benches) console.log(`${bench.name.padEnd(20)} ${bench.what}`)
+  process.exit()
+}
+const unknown = names.filter(name => !benches.some(bench => bench.name === name))
+if (unknown.length > 0) {
+  console.error(`No benchmark ${unknown.join(', ')}. There are: ${benches.map(bench => bench.name).join(', ')}`)
+  process.exit(2)
+}
+process.once('SIGINT', () => process.exit(130))
+
+const say = (text: string) => process.stderr.isTTY && process.stderr.write(`\r\x1b[K${text}`)
+const results: BenchResult[] = []
+const startedMs = performance.now()
+for (const bench of benches) {
+  if (names.length > 0 && !names.includes(bench.name)) continue
+  const result = await run(bench)
+  say('')
+  results.push(result)
+  if (!options.json) console.log(`${renderBench(result)}\n`)
+}
+const machine = {
+  cpu: cpus()[0]?.model ?? 'unknown',
+  cores: cpus().length,
+  memoryBytes: totalmem(),
+  system: `${process.platform} ${process.arch}`,
+  node: process.version,
+}
+if (options.json) {
+  console.log(JSON.stringify({ machine, mode: options.quick ? 'quick' : 'full', results }, undefined, 2))
+} else {
+  console.log(renderSummary(results))
+  console.log(
+    `\n${machine.cores} cores (${machine.cpu}), Node ${machine.node}, ${options.quick ? 'quick' : 'full'} mode, ${Math.round((performance.now() - startedMs) / 1000)} s`,
+  )
+}
+if (options.check && results.some(result => result.budgets.some(budget => !budget.met))) process.exitCode = 1
+
+async function run(bench: Bench): Promise<BenchResult> {
+  const closers: (() => Promise<void> | void)[] = []
+  const setting: Setting = {
+    quick: options.quick,
+    nodeArguments: options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profile}`],
+    defer: close => closers.push(close),
+  }
+  try {
+    const rounds = options.rounds === undefined ? (options.quick ? QUICK_ROUNDS : ROUNDS) : Number(options.rounds)
+    return await measure(bench, setting, rounds, say)
+  } finally {
+    for (const close of closers.reverse()) await close()
+  }
+}
