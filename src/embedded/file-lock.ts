@@ -3,9 +3,11 @@
  * locks are such locks on every system it runs on, so an empty database that is never written to serves as one.
  */
 import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as delay } from 'node:timers/promises'
 import { SetupError } from '../errors.ts'
 
 const SQLITE_BUSY = 5
+const LOOK_MS = 20
 
 /** A lock that is held until `release`. */
 export interface FileLock {
@@ -21,6 +23,27 @@ export function tryExclusive(path: string): FileLock | undefined {
 export function tryShared(path: string): FileLock | undefined {
   // A transaction takes its shared lock at the first read, and keeps it.
   return tryLock(path, 'BEGIN; SELECT count(*) FROM sqlite_schema')
+}
+
+/** Runs `step` alone, over all processes. @throws {SetupError} `busy`, where others keep the lock beyond the limit. */
+export async function whileExclusive<T>(
+  path: string,
+  limitMs: number,
+  busy: string,
+  step: () => Promise<T>,
+): Promise<T> {
+  const deadlineMs = Date.now() + limitMs
+  let lock = tryExclusive(path)
+  while (lock === undefined) {
+    if (Date.now() > deadlineMs) throw new SetupError(busy)
+    await delay(LOOK_MS)
+    lock = tryExclusive(path)
+  }
+  try {
+    return await step()
+  } finally {
+    lock.release()
+  }
 }
 
 function tryLock(path: string, sql: string): FileLock | undefined {

@@ -11,9 +11,10 @@ import { once } from 'node:events'
 import { rm } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { SetupError } from '../errors.ts'
-import { findServerBinary, type ServerBinary } from './binary.ts'
+import { findServerBinary } from './binary.ts'
 import { ask, loopbackEndpoint, type RedisEndpoint, removeSocket, socketEndpoint } from './endpoint.ts'
-import { type FileLock, tryExclusive, tryShared } from './file-lock.ts'
+import { type FileLock, tryExclusive, tryShared, whileExclusive } from './file-lock.ts'
+import type { ServerBinary } from './probe.ts'
 import {
   logTail,
   openLog,
@@ -137,22 +138,8 @@ interface Launched {
 
 /** Start, adopt and stop happen one at a time, over all processes: nothing is adopted that is about to end. */
 async function whileStarting<T>(files: ServerFiles, step: () => Promise<T>): Promise<T> {
-  const deadlineMs = Date.now() + OTHERS_MS
-  let lock = tryExclusive(files.startingLock)
-  while (lock === undefined) {
-    if (Date.now() > deadlineMs) {
-      throw new SetupError(
-        `Another process has been starting or stopping the Redis server of ${files.dataDir} for long.`,
-      )
-    }
-    await delay(LOOK_MS)
-    lock = tryExclusive(files.startingLock)
-  }
-  try {
-    return await step()
-  } finally {
-    lock.release()
-  }
+  const busy = `Another process has been starting or stopping the Redis server of ${files.dataDir} for long.`
+  return whileExclusive(files.startingLock, OTHERS_MS, busy, step)
 }
 
 /**
