@@ -2,9 +2,13 @@
  * The Redis that all test files share: TEST_REDIS_URL, else a container where a Docker engine answers and has the
  * image, else the server binary of the embedded default. Never an imitation.
  */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import type { TestProject } from 'vitest/node'
-import { startRedisProcess } from './redis-process.ts'
+import { startEmbeddedRedis } from '../../src/embedded/server.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -15,21 +19,22 @@ declare module 'vitest' {
 interface SharedRedis {
   readonly url: string
   readonly what: string
+  readonly ours: boolean
   stop(): Promise<void>
 }
 
+const CLOSING_MS = 2000
 const IMAGE = process.env.TEST_REDIS_IMAGE || 'redis:7.0.15'
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const redis = (await givenRedis()) ?? (await containerRedis()) ?? (await embeddedRedis())
-  const before = await connections(redis.url)
   console.log(`Redis of the tests: ${redis.what}`)
   project.provide('redisUrl', redis.url)
   return async () => {
     try {
-      const left = (await connections(redis.url)).filter(id => !before.includes(id))
-      // Workers look at their own connections; what is seen here belongs to processes that a test started and left.
-      if (left.length > 0) throw new Error(`${left.length} connection(s) to Redis outlived the tests`)
+      // Workers look at their own connections; what is left here belongs to processes that a test started and forgot.
+      // A server that was given may have other users.
+      if (redis.ours) await refuseOpenConnections(redis.url)
     } finally {
       await redis.stop()
     }
@@ -38,7 +43,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
 
 async function givenRedis(): Promise<SharedRedis | undefined> {
   const url = process.env.TEST_REDIS_URL
-  return url ? { url, what: 'TEST_REDIS_URL', stop: async () => {} } : undefined
+  return url ? { url, what: 'TEST_REDIS_URL', ours: false, stop: async () => {} } : undefined
 }
 
 async function containerRedis(): Promise<SharedRedis | undefined> {
@@ -58,6 +63,7 @@ async function containerRedis(): Promise<SharedRedis | undefined> {
     return {
       url: `redis://${container.getHost()}:${container.getMappedPort(6379)}`,
       what: `container ${IMAGE}`,
+      ours: true,
       stop: async () => void (await container.stop()),
     }
   } catch (error) {
@@ -67,20 +73,47 @@ async function containerRedis(): Promise<SharedRedis | undefined> {
 }
 
 async function embeddedRedis(): Promise<SharedRedis> {
-  const server = await startRedisProcess()
-  return { url: server.url, what: 'embedded server', stop: () => server.close() }
+  const dataDir = await mkdtemp(join(tmpdir(), 'setstream-tests-'))
+  // Processes that tests start are given REDIS_URL, which cannot say a Unix socket.
+  const { endpoint, stop } = await startEmbeddedRedis({
+    dataDir,
+    binary: process.env.REDIS_SERVER_BIN || undefined,
+    transport: 'loopback',
+    log: line => console.log(line),
+  })
+  if (!('port' in endpoint)) throw new Error('a loopback port was asked for')
+  return {
+    url: `redis://:${endpoint.password}@${endpoint.host}:${endpoint.port}`,
+    what: 'embedded server',
+    ours: true,
+    async stop() {
+      await stop()
+      await rm(dataDir, { recursive: true, force: true })
+    },
+  }
 }
 
-/** Ids of the connections other than the one that asks. */
+/** What a test's processes had is gone a moment after they are, and not before. */
+async function refuseOpenConnections(url: string): Promise<void> {
+  const deadlineMs = Date.now() + CLOSING_MS
+  for (;;) {
+    const left = await connections(url)
+    if (left.length === 0) return
+    if (Date.now() > deadlineMs) {
+      throw new Error(`these connections to Redis outlived the tests that made them:\n${left.join('\n')}`)
+    }
+    await delay(50)
+  }
+}
+
+/** The connections other than the one that asks, as Redis describes them. */
 async function connections(url: string): Promise<string[]> {
   const redis = new Redis(url, { maxRetriesPerRequest: 1 })
   redis.on('error', () => {})
   try {
-    const [own, list] = await Promise.all([redis.client('ID'), redis.client('LIST')])
-    return String(list)
-      .split('\n')
-      .flatMap(line => /^id=(\d+)/.exec(line)?.[1] ?? [])
-      .filter(id => id !== String(own))
+    const own = await redis.client('ID')
+    const list = String(await redis.client('LIST')).trim()
+    return list.split('\n').filter(line => !line.startsWith(`id=${own} `))
   } finally {
     redis.disconnect()
   }
