@@ -1,0 +1,57 @@
+/** A SET issued elsewhere: checked, never changed, appended byte for byte (RFC 8935 §2, P-169). */
+import { TransmitterError } from '../errors.ts'
+import { parseForeignSet } from '../protocol/foreign-set.ts'
+import { tokenDigest } from '../protocol/set.ts'
+import type { PublicKeyRecord } from '../signing/key-ring.ts'
+import { verifyOwnSet } from '../signing/verify-set.ts'
+import type { Registry } from '../store/registry.ts'
+import type { SetStore } from '../store/set-store.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { LimitsOf } from './limits.ts'
+import { tooLargeSet } from './publish.ts'
+
+export interface ForeignDependencies {
+  readonly sets: SetStore
+  readonly registry: Registry
+  readonly limitsOf: LimitsOf
+  readonly metrics: Metrics
+  readonly issuer: string
+  readonly setBytesMax: number
+  publicKeys(): Promise<readonly PublicKeyRecord[]>
+}
+
+export interface Appended {
+  readonly jti: string
+  readonly status: 'queued' | 'duplicate' | 'disabled'
+}
+
+/** @throws {TransmitterError} bad_request, not_found, conflict, too_large, backlog_full, store_unavailable */
+export async function appendForeign(deps: ForeignDependencies, receiverId: string, token: string): Promise<Appended> {
+  const receiver = await deps.registry.receiver(receiverId)
+  if (receiver === undefined) throw new TransmitterError('not_found', 'No such receiver.')
+  if (token.length > deps.setBytesMax) throw tooLargeSet(deps.setBytesMax)
+  const { jti, ourIssuer } = parseForeignSet(token, { audience: receiver.audience, issuer: deps.issuer })
+  if (ourIssuer && !(await verifyOwnSet(token, await deps.publicKeys()))) {
+    throw new TransmitterError('bad_request', 'A SET of this issuer has to be signed by its key.', {
+      faults: [{ at: '/iss', message: 'is this transmitter, whose keys did not sign the SET' }],
+    })
+  }
+  const set = { jti, set: token, digest: tokenDigest(token), repeatable: true }
+  const [status] = await deps.sets.append(receiver.id, [set], deps.limitsOf(receiver))
+  switch (status) {
+    case 'queued':
+      deps.metrics.published.inc()
+      return { jti, status }
+    case 'duplicate':
+    case 'disabled':
+      return { jti, status }
+    case 'conflict':
+      throw new TransmitterError('conflict', 'Another SET has this jti.')
+    case 'full':
+      throw new TransmitterError('backlog_full', 'The receiver’s backlog is full. Repeat the call later.', {
+        retryAfterSeconds: 5,
+      })
+    default:
+      throw new TransmitterError('not_found', 'No such receiver.')
+  }
+}

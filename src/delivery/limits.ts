@@ -1,0 +1,47 @@
+/** What applies to one receiver: its own settings over the defaults of the process. */
+import type { Config } from '../config.ts'
+import type { SigningAlg } from '../signing/key-ring.ts'
+import type { Receiver } from '../store/receiver-store.ts'
+
+export interface ReceiverLimits {
+  readonly pageMax: number
+  readonly pollWaitMs: number
+  readonly redeliverAfterMs: number
+  readonly maxAttempts: number
+  readonly parkAfterMs: number
+  readonly backlogMax: number
+  readonly backlogBytesMax: number
+  readonly expireAfterMs: number
+  readonly retainAckedMs: number
+  readonly dedupeWindowMs: number
+  readonly signingAlg: SigningAlg
+}
+
+export type LimitsOf = (receiver: Receiver) => ReceiverLimits
+
+export function limitsFrom(config: Config): LimitsOf {
+  const defaults: ReceiverLimits = {
+    pageMax: config.PAGE_MAX,
+    pollWaitMs: config.POLL_WAIT_MS,
+    redeliverAfterMs: config.REDELIVER_AFTER_MS,
+    maxAttempts: config.MAX_ATTEMPTS,
+    parkAfterMs: config.PARK_AFTER_MS,
+    backlogMax: config.BACKLOG_MAX,
+    backlogBytesMax: config.BACKLOG_BYTES_MAX,
+    expireAfterMs: config.EXPIRE_AFTER_MS,
+    retainAckedMs: config.RETAIN_ACKED_MS,
+    dedupeWindowMs: config.DEDUPE_WINDOW_MS,
+    signingAlg: config.SIGNING_ALG,
+  }
+  // A record is replaced when it changes, never altered, so what was made of one stays true of it.
+  const known = new WeakMap<Receiver, ReceiverLimits>()
+  return receiver => {
+    let limits = known.get(receiver)
+    if (limits === undefined) {
+      const { sloMs: _sloMs, ...settings } = receiver.settings
+      limits = { ...defaults, ...settings }
+      known.set(receiver, limits)
+    }
+    return limits
+  }
+}

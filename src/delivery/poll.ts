@@ -1,0 +1,159 @@
+/**
+ * A poll: settle, page, hold, answer (RFC 8936 §2.2–2.5). The first step settles and pages in one script; a poll that
+ * finds nothing and may wait is held until something arrives, its time is over, or its client has left.
+ */
+import type { PollRequest } from '../protocol/poll.ts'
+import { boundSetError } from '../protocol/set-error.ts'
+import type { Arrivals } from '../store/arrivals.ts'
+import type { Receiver } from '../store/receiver-store.ts'
+import type { HandedOut, Page, SetStore } from '../store/set-store.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { HeldOutcome, HeldPolls } from './held-polls.ts'
+import type { LimitsOf, ReceiverLimits } from './limits.ts'
+import type { Schedule } from './schedule.ts'
+
+export interface PollDependencies {
+  readonly sets: SetStore
+  readonly arrivals: Arrivals
+  readonly heldPolls: HeldPolls
+  readonly limitsOf: LimitsOf
+  readonly schedule: Schedule
+  readonly metrics: Metrics
+  readonly logger: Logger
+}
+
+export interface PollOptions {
+  readonly pageBytesMax: number
+  /** Polls a minute and receiver that may find nothing without being held. */
+  readonly idlePollsMax: number
+}
+
+export interface PollCall {
+  readonly request: PollRequest
+  readonly language: string
+  /** Milliseconds the client is willing to wait (RFC 7240); may shorten the wait, never lengthen it. */
+  readonly preferredWaitMs: number | undefined
+  /** Aborts when the client has left. */
+  readonly signal: AbortSignal
+}
+
+export interface PollAnswer {
+  readonly sets: readonly HandedOut[]
+  readonly moreAvailable: boolean
+}
+
+const NOTHING: PollAnswer = { sets: [], moreAvailable: false }
+const BCP47 = /^[A-Za-z0-9-]{1,35}(?:\s*,\s*[A-Za-z0-9-]{1,35}){0,4}$/
+
+export class Poll {
+  readonly #deps: PollDependencies
+  readonly #options: PollOptions
+
+  constructor(deps: PollDependencies, options: PollOptions) {
+    this.#deps = deps
+    this.#options = options
+  }
+
+  /** @throws {TransmitterError} not_found, rate_limited (nothing applied), store_unavailable */
+  async answer(receiver: Receiver, call: PollCall): Promise<PollAnswer> {
+    const { arrivals, heldPolls, limitsOf, metrics } = this.#deps
+    const { request } = call
+    const limits = limitsOf(receiver)
+    const limit = Math.min(request.maxEvents ?? limits.pageMax, limits.pageMax)
+    const waitMs = request.returnImmediately
+      ? 0
+      : Math.min(limits.pollWaitMs, call.preferredWaitMs ?? limits.pollWaitMs)
+    const step = { limit, bytesMax: this.#options.pageBytesMax }
+    if (request.unknownMembers > 0) metrics.unknownMembers.inc(request.unknownMembers)
+
+    const mark = arrivals.mark(receiver.id)
+    const startedAt = performance.now()
+    const page = await this.#deps.sets.poll(
+      receiver.id,
+      {
+        ...step,
+        ack: request.ack,
+        reports: request.setErrs.map(([jti, error]) => ({ jti, ...boundSetError(error), language: languageOf(call) })),
+        idlePollsMax: this.#options.idlePollsMax,
+        answeredAtOnce: waitMs === 0,
+      },
+      limits,
+    )
+    this.#took(receiver.id, page, limits)
+    if (page.reported > 0) this.#deps.schedule.logReports(receiver.id)
+    if (page.sets.length > 0 || page.moreAvailable || waitMs === 0) {
+      metrics.pollSeconds.observe((performance.now() - startedAt) / 1000)
+      metrics.polls.inc({ outcome: page.sets.length > 0 ? 'sets' : 'empty' })
+      return this.#orGiveBack(receiver.id, page, limits, call.signal)
+    }
+
+    const take = async () => {
+      const found = await this.#deps.sets.poll(
+        receiver.id,
+        { ...step, ack: [], reports: [], idlePollsMax: 0, answeredAtOnce: false },
+        limits,
+      )
+      this.#took(receiver.id, found, limits)
+      return found
+    }
+    const giveBack = (late: Page) => this.#giveBack(receiver.id, late.sets, limits)
+    const outcome = await heldPolls.hold(
+      arrivals,
+      { receiver: receiver.id, waitMs, signal: call.signal, take, giveBack },
+      mark,
+    )
+    return this.#heldAnswer(receiver.id, outcome, limits, call.signal)
+  }
+
+  /** SETs whose answer did not get out are owed again at once, and their attempt is taken back. */
+  giveBack(receiver: Receiver, sets: readonly HandedOut[]): void {
+    this.#giveBack(receiver.id, sets, this.#deps.limitsOf(receiver))
+  }
+
+  #heldAnswer(receiver: string, outcome: HeldOutcome, limits: ReceiverLimits, signal: AbortSignal): PollAnswer {
+    const { metrics } = this.#deps
+    if (typeof outcome === 'string') {
+      metrics.polls.inc({ outcome })
+      return NOTHING
+    }
+    metrics.polls.inc({ outcome: outcome.sets.length > 0 ? 'sets' : 'empty' })
+    return this.#orGiveBack(receiver, outcome, limits, signal)
+  }
+
+  #orGiveBack(receiver: string, page: Page, limits: ReceiverLimits, signal: AbortSignal): PollAnswer {
+    if (!signal.aborted) return page
+    this.#giveBack(receiver, page.sets, limits)
+    return NOTHING
+  }
+
+  #giveBack(receiver: string, sets: readonly HandedOut[], limits: ReceiverLimits): void {
+    if (sets.length === 0) return
+    // Failing costs a wait of R, which the SETs would have had anyway.
+    this.#deps.sets.giveBack(receiver, sets, limits.redeliverAfterMs).catch(error => {
+      this.#deps.logger.warn({ receiver, sets: sets.length, err: error }, 'SETs could not be given back')
+    })
+  }
+
+  #took(receiver: string, page: Page, limits: ReceiverLimits): void {
+    const { metrics, schedule } = this.#deps
+    if (page.settled > 0) metrics.acked.inc(page.settled)
+    if (page.reported > 0) metrics.parked.inc({ reason: 'reported' }, page.reported)
+    if (page.parkedForAttempts > 0) metrics.parked.inc({ reason: 'attempts' }, page.parkedForAttempts)
+    if (page.parkedAsExpired > 0) metrics.parked.inc({ reason: 'expired' }, page.parkedAsExpired)
+    if (page.sets.length > 0) {
+      metrics.delivered.inc(page.sets.length)
+      let again = 0
+      for (const { attempt, entryId } of page.sets) {
+        if (attempt > 1) again += 1
+        else metrics.publishToDeliverySeconds.observe(Math.max(0, page.nowMs - Number.parseInt(entryId, 10)) / 1000)
+      }
+      if (again > 0) metrics.redelivered.inc(again)
+    }
+    if (page.sweepInMs !== undefined) schedule.sweep(receiver, Math.min(page.sweepInMs, limits.redeliverAfterMs))
+  }
+}
+
+function languageOf(call: PollCall): string {
+  return BCP47.test(call.language) ? call.language : ''
+}

@@ -1,0 +1,288 @@
+/**
+ * Publishing: an event becomes one SET per receiver, signed once, appended to that receiver's log.
+ *
+ * Each delivery is an append of its own, so a call can be taken in part; what was queued stays queued, and the same call
+ * made again completes it, because the jti of a delivery follows from producer, id and receiver.
+ */
+import { randomBytes } from 'node:crypto'
+import { type Fault, TransmitterError } from '../errors.ts'
+import { type PublishEvent, validateEvent } from '../protocol/event.ts'
+import { buildClaims, deriveJti, deriveTxn, eventDigest } from '../protocol/set.ts'
+import type { KeyRing } from '../signing/key-ring.ts'
+import { signSet } from '../signing/sign-set.ts'
+import type { Receiver } from '../store/receiver-store.ts'
+import type { Registry } from '../store/registry.ts'
+import type { AppendResult, NewSet, SetStore } from '../store/set-store.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { LimitsOf } from './limits.ts'
+
+/** Who publishes, and what its credential limits it to. */
+export interface Producer {
+  readonly name: string
+  readonly receivers?: readonly string[] | undefined
+  readonly eventTypes?: readonly string[] | undefined
+}
+
+export interface Delivery {
+  readonly receiver: string
+  readonly jti: string
+  /** `full` and `unavailable` come only beside a 429 or 503, `conflict` only beside a 409. */
+  readonly status: 'queued' | 'duplicate' | 'disabled' | 'full' | 'unavailable' | 'conflict'
+}
+
+export interface Published {
+  readonly id: string
+  readonly deliveries: readonly Delivery[]
+}
+
+export interface PublishOptions {
+  readonly issuer: string
+  readonly setBytesMax: number
+  readonly deliveriesPerCallMax: number
+}
+
+export interface PublishDependencies {
+  readonly sets: SetStore
+  readonly registry: Registry
+  readonly keys: KeyRing
+  readonly limitsOf: LimitsOf
+  readonly metrics: Metrics
+}
+
+/** Bounds of one append call, so that no script runs long. */
+const APPEND_COUNT_MAX = 100
+const APPEND_BYTES_MAX = 1_048_576
+
+interface Planned {
+  readonly item: Item
+  readonly receiver: Receiver
+  readonly jti: string
+  result: AppendResult | 'unavailable' | undefined
+  failure?: unknown
+}
+
+interface Item {
+  readonly event: PublishEvent
+  readonly id: string
+  readonly isIdGiven: boolean
+  readonly deliveries: Planned[]
+}
+
+export class Publisher {
+  readonly #deps: PublishDependencies
+  readonly #options: PublishOptions
+
+  constructor(deps: PublishDependencies, options: PublishOptions) {
+    this.#deps = deps
+    this.#options = options
+  }
+
+  /** @throws {TransmitterError} bad_request, forbidden, too_large (nothing applied), conflict, backlog_full, store_unavailable */
+  async publish(event: unknown, producer: Producer): Promise<Published> {
+    const [outcome] = await this.publishAll([event], producer)
+    if (outcome instanceof TransmitterError) throw outcome
+    return outcome as Published
+  }
+
+  /** @returns one outcome per event, in order; each stands for itself. @throws {TransmitterError} too_large for the whole call */
+  async publishAll(events: readonly unknown[], producer: Producer): Promise<(Published | TransmitterError)[]> {
+    const items: (Item | TransmitterError)[] = []
+    for (const event of events) {
+      items.push(await this.#plan(event, producer).catch(asOutcome))
+    }
+    const open = items.filter((item): item is Item => !(item instanceof TransmitterError))
+    const count = open.reduce((sum, item) => sum + item.deliveries.length, 0)
+    if (count > this.#options.deliveriesPerCallMax) {
+      throw new TransmitterError(
+        'too_large',
+        `One call makes ${this.#options.deliveriesPerCallMax} deliveries at the most.`,
+      )
+    }
+    const signed = await Promise.all(
+      open.flatMap(item => item.deliveries).map(planned => this.#sign(planned, producer)),
+    )
+    const tooLarge = new Set(signed.filter(({ set }) => this.#isTooLarge(set)).map(({ planned }) => planned.item))
+    const fitting = signed.filter(({ planned }) => !tooLarge.has(planned.item))
+    // The epoch is read beside the appends: a receiver whose 201 was answered before this call is found by one of the two.
+    const [, registryChanged] = await Promise.all([
+      this.#append(fitting),
+      this.#deps.registry.catchUp().catch(() => false),
+    ])
+    if (registryChanged)
+      await this.#appendMissed(
+        open.filter(item => !tooLarge.has(item)),
+        producer,
+      )
+    return items.map(item => {
+      if (item instanceof TransmitterError) return item
+      return tooLarge.has(item) ? tooLargeSet(this.#options.setBytesMax) : this.#outcome(item)
+    })
+  }
+
+  async #plan(event: unknown, producer: Producer): Promise<Item> {
+    const faults = validateEvent(event)
+    if (faults.length > 0) throw new TransmitterError('bad_request', 'The event is not valid.', { faults })
+    const valid = event as PublishEvent
+    const types = Object.keys(valid.events)
+    if (producer.eventTypes !== undefined && !types.every(type => producer.eventTypes?.includes(type))) {
+      throw new TransmitterError('forbidden', 'This credential may not publish events of this type.')
+    }
+    const item: Item = {
+      event: valid,
+      id: valid.id ?? randomBytes(16).toString('base64url'),
+      isIdGiven: valid.id !== undefined,
+      deliveries: [],
+    }
+    for (const receiver of await this.#addressed(valid, producer)) this.#address(item, receiver, producer)
+    if (item.deliveries.length === 0) this.#deps.metrics.unrouted.inc()
+    return item
+  }
+
+  async #addressed(event: PublishEvent, producer: Producer): Promise<readonly Receiver[]> {
+    const { registry } = this.#deps
+    if (event.receivers === undefined) {
+      const receivers = await registry.subscribers(Object.keys(event.events))
+      return receivers.filter(({ id }) => isAllowed(producer, id))
+    }
+    const found = await Promise.all(
+      event.receivers.map(id => (isAllowed(producer, id) ? registry.receiver(id) : undefined)),
+    )
+    const faults: Fault[] = []
+    found.forEach((receiver, i) => {
+      if (receiver === undefined) faults.push({ at: `/receivers/${i}`, message: 'is not a receiver' })
+    })
+    if (faults.length > 0) throw new TransmitterError('bad_request', 'The event names an unknown receiver.', { faults })
+    return found as Receiver[]
+  }
+
+  #address(item: Item, receiver: Receiver, producer: Producer): Planned {
+    const jti = deriveJti(producer.name, item.id, receiver.id)
+    const planned: Planned = { item, receiver, jti, result: undefined }
+    item.deliveries.push(planned)
+    return planned
+  }
+
+  async #sign(planned: Planned, producer: Producer): Promise<{ planned: Planned; set: NewSet }> {
+    const { item, receiver, jti } = planned
+    const claims = buildClaims({
+      issuer: this.#options.issuer,
+      audience: receiver.audience,
+      jti,
+      iatSeconds: Math.floor(Date.now() / 1000),
+      event: item.event,
+      txn: item.event.txn ?? deriveTxn(producer.name, item.id),
+    })
+    const set = await signSet(this.#deps.keys.signingKey(this.#deps.limitsOf(receiver).signingAlg), claims)
+    const { iat: _iat, ...said } = claims
+    // Nobody can repeat an id that was made up, so nothing of it needs to be compared later.
+    const digest = item.isIdGiven ? eventDigest(said) : ''
+    return { planned, set: { jti, set, digest, repeatable: item.isIdGiven } }
+  }
+
+  #isTooLarge(set: NewSet): boolean {
+    return set.set.length > this.#options.setBytesMax
+  }
+
+  /** Per receiver in order, since order per receiver is the order Redis took; receivers beside each other. */
+  async #append(signed: readonly { planned: Planned; set: NewSet }[]): Promise<void> {
+    const byReceiver = Map.groupBy(signed, ({ planned }) => planned.receiver.id)
+    await Promise.all([...byReceiver.values()].map(run => this.#appendRun(run)))
+  }
+
+  async #appendRun(run: readonly { planned: Planned; set: NewSet }[]): Promise<void> {
+    const { sets, limitsOf, metrics } = this.#deps
+    for (let from = 0; from < run.length; ) {
+      let to = from
+      for (let bytes = 0; to < run.length && to - from < APPEND_COUNT_MAX; to++) {
+        bytes += run[to]!.set.set.length
+        if (bytes > APPEND_BYTES_MAX && to > from) break
+      }
+      const part = run.slice(from, to)
+      const { receiver } = part[0]!.planned
+      try {
+        const results = await sets.append(
+          receiver.id,
+          part.map(({ set }) => set),
+          limitsOf(receiver),
+        )
+        results.forEach((result, i) => {
+          part[i]!.planned.result = result
+        })
+        const queued = results.filter(result => result === 'queued').length
+        if (queued > 0) metrics.published.inc(queued)
+      } catch (failure) {
+        // The others go on: one receiver's shard that is away must not hold up the rest.
+        for (const { planned } of run.slice(from)) {
+          planned.result = 'unavailable'
+          planned.failure = failure
+        }
+        return
+      }
+      from = to
+    }
+  }
+
+  async #appendMissed(items: readonly Item[], producer: Producer): Promise<void> {
+    const missed: Planned[] = []
+    for (const item of items) {
+      if (item.event.receivers !== undefined) continue
+      const known = new Set(item.deliveries.map(({ receiver }) => receiver.id))
+      for (const receiver of await this.#addressed(item.event, producer)) {
+        if (!known.has(receiver.id)) missed.push(this.#address(item, receiver, producer))
+      }
+    }
+    await this.#append(await Promise.all(missed.map(planned => this.#sign(planned, producer))))
+  }
+
+  #outcome(item: Item): Published | TransmitterError {
+    // A receiver that was deleted meanwhile is no longer addressed.
+    const taken = item.deliveries.filter(({ result }) => result !== 'unknown' && result !== undefined)
+    const deliveries: Delivery[] = taken.map(({ receiver, jti, result }) => ({
+      receiver: receiver.id,
+      jti,
+      status: result as Delivery['status'],
+    }))
+    const extra = { id: item.id, deliveries }
+    const has = (status: Delivery['status']) => deliveries.some(delivery => delivery.status === status)
+    if (has('unavailable')) {
+      const cause = taken.find(({ failure }) => failure !== undefined)?.failure
+      if (!(cause instanceof TransmitterError)) throw cause
+      return new TransmitterError(
+        'store_unavailable',
+        'Not every receiver’s log could be reached. Repeat the call with the same id.',
+        {
+          retryAfterSeconds: 1,
+          extra,
+          cause,
+        },
+      )
+    }
+    if (has('conflict')) {
+      return new TransmitterError('conflict', 'Another event was published under this id.', { extra })
+    }
+    if (has('full')) {
+      return new TransmitterError(
+        'backlog_full',
+        'A receiver’s backlog is full. Repeat the call later with the same id.',
+        {
+          retryAfterSeconds: 5,
+          extra,
+        },
+      )
+    }
+    return extra
+  }
+}
+
+export function tooLargeSet(bytesMax: number): TransmitterError {
+  return new TransmitterError('too_large', `A SET has ${bytesMax} bytes at the most.`)
+}
+
+function isAllowed(producer: Producer, receiver: string): boolean {
+  return producer.receivers === undefined || producer.receivers.includes(receiver)
+}
+
+function asOutcome(error: unknown): TransmitterError {
+  if (error instanceof TransmitterError) return error
+  throw error
+}

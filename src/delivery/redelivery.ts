@@ -1,0 +1,58 @@
+/** Redelivery: walks over what a receiver has in flight; what has been there for R is owed again, or parked. */
+import type { Registry } from '../store/registry.ts'
+import type { SetStore } from '../store/set-store.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { LimitsOf } from './limits.ts'
+import type { Schedule } from './schedule.ts'
+
+export interface RedeliveryDependencies {
+  readonly sets: SetStore
+  readonly registry: Registry
+  readonly limitsOf: LimitsOf
+  readonly schedule: Schedule
+  readonly metrics: Metrics
+  readonly logger: Logger
+}
+
+/** Entries a step looks at: about 2 ms of Redis at the most. */
+const STEP = 500
+
+/** A walk that finds work at once may not run hot, whatever R is. */
+const PAUSE_MIN_MS = 250
+
+export class Redelivery {
+  readonly #deps: RedeliveryDependencies
+
+  constructor(deps: RedeliveryDependencies) {
+    this.#deps = deps
+  }
+
+  /**
+   * One walk, and the next one scheduled for when the earliest SET still in flight lapses.
+   * @returns how many SETs are owed again, and how many were parked.
+   */
+  async sweep(receiverId: string): Promise<{ due: number; parked: number }> {
+    const { sets, registry, limitsOf, schedule, metrics, logger } = this.#deps
+    const receiver = await registry.receiver(receiverId)
+    if (receiver === undefined) return { due: 0, parked: 0 } // Deleted, and its log with it.
+    const limits = limitsOf(receiver)
+    let cursor = '-'
+    let earliestMs = -1
+    let nextInMs = -1
+    let due = 0
+    let parked = 0
+    do {
+      const step = await sets.sweep(receiverId, cursor, STEP, earliestMs, limits)
+      cursor = step.cursor
+      earliestMs = step.earliestMs
+      nextInMs = step.nextInMs
+      due += step.due
+      parked += step.parked
+    } while (cursor !== '-')
+    if (parked > 0) metrics.parked.inc({ reason: 'attempts' }, parked)
+    if (due + parked > 0) logger.info({ receiver: receiverId, owedAgain: due, parked }, 'redelivery')
+    if (nextInMs >= 0) schedule.sweep(receiverId, Math.max(nextInMs, PAUSE_MIN_MS))
+    return { due, parked }
+  }
+}

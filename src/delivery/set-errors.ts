@@ -1,0 +1,55 @@
+/**
+ * Writes what receivers reported in `setErrs` to the log and to metrics. The errors stream is the truth and the place
+ * reached in it stands in Redis, so a lost job loses no report. Never the token.
+ */
+import { errLabel } from '../protocol/set-error.ts'
+import type { ReportEntry, SetStore } from '../store/set-store.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+
+const BATCH = 500
+/** Beyond these a batch is one line of sums: a receiver must not fill the log. */
+const LINES_A_BATCH = 50
+
+export class SetErrors {
+  readonly #deps: { readonly sets: SetStore; readonly metrics: Metrics; readonly logger: Logger }
+
+  constructor(deps: { readonly sets: SetStore; readonly metrics: Metrics; readonly logger: Logger }) {
+    this.#deps = deps
+  }
+
+  async log(receiver: string): Promise<number> {
+    const { sets } = this.#deps
+    let total = 0
+    for (;;) {
+      const reports = await sets.unloggedReports(receiver, BATCH)
+      const last = reports.at(-1)
+      if (last === undefined) return total
+      this.#write(receiver, reports)
+      await sets.reportsLogged(receiver, last.entryId)
+      total += reports.length
+    }
+  }
+
+  #write(receiver: string, reports: readonly ReportEntry[]): void {
+    const { metrics, logger } = this.#deps
+    for (const { jti, err, description, language, attempts } of reports.slice(0, LINES_A_BATCH)) {
+      logger.warn(
+        { receiver, jti, setErr: err, description: oneLine(description), language, attempts },
+        'SET refused by its receiver',
+      )
+    }
+    if (reports.length > LINES_A_BATCH) {
+      logger.warn(
+        { receiver, further: reports.length - LINES_A_BATCH },
+        'more SETs refused by their receiver: see its errors',
+      )
+    }
+    for (const { err } of reports) metrics.setErrors.inc({ err: errLabel(err) })
+  }
+}
+
+/** JSON escapes control characters; what a terminal or a log viewer would still act on is taken out as well. */
+function oneLine(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').slice(0, 256)
+}

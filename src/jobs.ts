@@ -1,0 +1,68 @@
+/** Queue names, job payloads and retry options: shared by what asks for jobs and what works on them. */
+import { type Static, Type } from '@sinclair/typebox'
+import { type ConnectionOptions, type JobsOptions, Queue } from 'bullmq'
+import type { Schedule } from './delivery/schedule.ts'
+import type { Client } from './store/connection.ts'
+import type { Keys } from './store/keys.ts'
+import type { Logger } from './telemetry/logger.ts'
+
+export const QUEUES = ['redelivery', 'retention', 'set-errors'] as const
+export type QueueName = (typeof QUEUES)[number]
+
+/** The payload of a job about one receiver. */
+export const ReceiverJob = Type.Object({ receiver: Type.String() })
+export type ReceiverJob = Static<typeof ReceiverJob>
+
+/** Between two looks at what is flagged and overdue, and at what is too old. */
+export const RETENTION_EVERY_MS = { min: 1000, max: 60_000 }
+
+const RETRIES: JobsOptions = {
+  attempts: 5,
+  backoff: { type: 'exponential', delay: 1000 },
+  removeOnComplete: true,
+  removeOnFail: { count: 1000 },
+}
+
+export class Jobs implements Schedule {
+  readonly #queues: Readonly<Record<QueueName, Queue>>
+  readonly #logger: Logger
+
+  constructor(connection: Client, keys: Keys, logger: Logger) {
+    const open = (name: QueueName) => {
+      const queue = new Queue(name, {
+        connection: connection as unknown as ConnectionOptions,
+        prefix: keys.jobs,
+        defaultJobOptions: RETRIES,
+        skipWaitingForReady: true,
+      })
+      queue.on('error', error => logger.debug({ err: error, queue: name }, 'queue cannot reach Redis'))
+      return queue
+    }
+    this.#queues = { redelivery: open('redelivery'), retention: open('retention'), 'set-errors': open('set-errors') }
+    this.#logger = logger
+  }
+
+  sweep(receiver: string, delayMs: number): void {
+    // keepLastIfActive: without it a job added while its predecessor runs is dropped. reschedule: R became shorter.
+    const deduplication = { id: receiver, keepLastIfActive: true, reschedule: true }
+    this.#ask('redelivery', receiver, { delay: Math.max(delayMs, 1), deduplication })
+  }
+
+  logReports(receiver: string): void {
+    this.#ask('set-errors', receiver, { deduplication: { id: receiver, keepLastIfActive: true } })
+  }
+
+  async repeatRetention(everyMs: number): Promise<void> {
+    await this.#queues.retention.upsertJobScheduler('retention', { every: everyMs }, { name: 'pass', data: {} })
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled(Object.values(this.#queues).map(queue => queue.close()))
+  }
+
+  #ask(queue: QueueName, receiver: string, options: JobsOptions): void {
+    this.#queues[queue].add('receiver', { receiver } satisfies ReceiverJob, options).catch(error => {
+      this.#logger.warn({ receiver, queue, err: error }, 'a job could not be added; the next poll asks again')
+    })
+  }
+}

@@ -1,0 +1,26 @@
+/** Tells a Redis that is away or unwilling, which is worth a retry, from a bug, which is not. */
+import { TransmitterError } from '../errors.ts'
+
+const PASSING =
+  /^(LOADING|READONLY|MOVED|ASK|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|NOREPLICAS|BUSY|UNBLOCKED|NOAUTH|WRONGPASS|MISCONF)\b/
+const AWAY =
+  /Connection is closed|Command timed out|max retries per request|Reached the max|Failed to refresh slots|ECONN|EPIPE|ENOENT|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND|None of startup nodes|All sentinels are unreachable|Stream isn't writeable|Cluster isn't ready/i
+
+/** @returns never: always throws; for `.catch(storeFailure)`. */
+export function storeFailure(error: unknown): never {
+  if (error instanceof TransmitterError) throw error
+  const message = error instanceof Error ? error.message : ''
+  if (message.startsWith('OOM') || message.includes('-OOM')) {
+    throw new TransmitterError('store_unavailable', 'The store is out of memory.', {
+      retryAfterSeconds: 5,
+      cause: error,
+    })
+  }
+  if (PASSING.test(message) || AWAY.test(message) || (error instanceof Error && AWAY.test(error.name))) {
+    throw new TransmitterError('store_unavailable', 'The store cannot be reached.', {
+      retryAfterSeconds: 1,
+      cause: error,
+    })
+  }
+  throw error
+}

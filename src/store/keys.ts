@@ -1,0 +1,69 @@
+/**
+ * Every key name and hash tag, in one place (design, section 6). All keys of a receiver carry the hash tag `{id}`, so
+ * that each step is one script on one node, and Redis Cluster shards by receiver.
+ */
+export const GROUP = 'poll'
+/** The consumers of the group are states, not processes. */
+export const CONSUMER = { inflight: 'inflight', due: 'due', parked: 'parked' } as const
+
+export interface ReceiverKeys {
+  readonly log: string
+  readonly ids: string
+  readonly why: string
+  readonly errors: string
+  readonly done0: string
+  readonly done1: string
+  readonly acked: string
+  readonly counts: string
+  readonly receiver: string
+  /** Entries given back lately, so that an attempt is taken back once only. */
+  readonly given: string
+  /** Sharded channel on which held polls are woken. */
+  readonly wake: string
+}
+
+export interface Keys {
+  readonly prefix: string
+  readonly receivers: string
+  readonly tokens: string
+  readonly keys: string
+  readonly audit: string
+  readonly epoch: string
+  readonly schema: string
+  /** Prefix of BullMQ: in braces, so that all of its keys are on one node. */
+  readonly jobs: string
+  token(sha256: string): string
+  of(receiver: string): ReceiverKeys
+  receiverOfWake(channel: string): string
+}
+
+export function keysFor(prefix: string): Keys {
+  return {
+    prefix,
+    receivers: `${prefix}:receivers`,
+    tokens: `${prefix}:tokens`,
+    keys: `${prefix}:keys`,
+    audit: `${prefix}:audit`,
+    epoch: `${prefix}:epoch`,
+    schema: `${prefix}:schema`,
+    jobs: `{${prefix}:jobs}`,
+    token: sha256 => `${prefix}:token:${sha256}`,
+    of(receiver) {
+      const own = `${prefix}:{${receiver}}:`
+      return {
+        log: `${own}log`,
+        ids: `${own}ids`,
+        why: `${own}why`,
+        errors: `${own}errors`,
+        done0: `${own}done:0`,
+        done1: `${own}done:1`,
+        acked: `${own}acked`,
+        counts: `${own}counts`,
+        receiver: `${own}receiver`,
+        given: `${own}given`,
+        wake: `${own}wake`,
+      }
+    },
+    receiverOfWake: channel => channel.slice(prefix.length + 2, channel.lastIndexOf('}')),
+  }
+}

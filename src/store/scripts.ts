@@ -1,0 +1,54 @@
+/**
+ * Loads scripts/*.lua once and gives each a function. Every change that must be atomic is one script; what several
+ * share stands in lib.lua and is put in front of each. ioredis sends EVALSHA and falls back to EVAL when Redis has
+ * forgotten a script.
+ */
+import { readFileSync } from 'node:fs'
+import type { Client } from './connection.ts'
+import { storeFailure } from './failures.ts'
+
+const NAMES = [
+  'append',
+  'count',
+  'create_receiver',
+  'discard',
+  'expire',
+  'give_back',
+  'list',
+  'locate',
+  'poll',
+  'publish_keys',
+  'remove_receiver',
+  'replay',
+  'requeue',
+  'sweep',
+  'trim',
+  'update_receiver',
+] as const
+export type ScriptName = (typeof NAMES)[number]
+export type ScriptArgument = string | number | Buffer
+
+const folder = new URL('./scripts/', import.meta.url)
+const library = readFileSync(new URL('lib.lua', folder), 'utf8')
+const sources = new Map(NAMES.map(name => [name, composed(readFileSync(new URL(`${name}.lua`, folder), 'utf8'))]))
+
+/** The first line tells Redis how a script behaves (`#!lua flags=…`) and has to stay the first. */
+function composed(source: string): string {
+  const lineEnd = source.indexOf('\n')
+  return `${source.slice(0, lineEnd)}\n${library}\n${source.slice(lineEnd + 1)}`
+}
+
+export type Scripts = Readonly<
+  Record<ScriptName, (keys: readonly string[], args: readonly ScriptArgument[]) => Promise<unknown>>
+>
+
+export function scriptsOn(redis: Client): Scripts {
+  const commands = redis as unknown as Record<string, (...args: ScriptArgument[]) => Promise<unknown>>
+  const scripts: Partial<Record<ScriptName, Scripts[ScriptName]>> = {}
+  for (const [name, lua] of sources) {
+    const command = `setstream_${name}`
+    redis.defineCommand(command, { lua })
+    scripts[name] = (keys, args) => commands[command]!(keys.length, ...keys, ...args).catch(storeFailure)
+  }
+  return scripts as Scripts
+}

@@ -1,0 +1,31 @@
+#!lua flags=allow-oom
+--[[
+  discard.lua: drop parked SETs for good: entry, index and reason in one step, each counted by reason. A producer that
+  repeats a discarded SET is told `duplicate`, as for one that was acknowledged.
+
+  KEYS[1]  stream  log    KEYS[2]  hash  ids    KEYS[3]  hash  why    KEYS[4]  hash  counts
+  KEYS[5], KEYS[6]  sets  done:0, done:1
+  ARGV[1]  'all' and ARGV[2] how many at the most, or 'jtis' and ARGV[2] how many jtis, then these; then
+           reason (operator, retention), dedupeWindowMs
+  Returns  {discarded, still parked}
+]]
+local log, ids, why = KEYS[1], KEYS[2], KEYS[3]
+local reason, windowMs = ARGV[#ARGV - 1], tonumber(ARGV[#ARGV])
+local now = clock()
+local counts = openCounts(KEYS[4], { 'bytes', 'discarded:' .. reason, unpack(DONE_FIELDS) })
+local entries, jtis, repeatable, bytes = {}, {}, {}, 0
+for _, item in ipairs(parkedChoice(log, ids, why)) do
+  local _, seq = parseId(item.id)
+  entries[#entries + 1], jtis[#jtis + 1] = item.id, item.jti
+  bytes = bytes + bytesOf(seq)
+  if isRepeatable(seq) then repeatable[#repeatable + 1] = item.jti end
+end
+inRuns(entries, function(...) return redis.call('XACK', log, GROUP, ...) end)
+inRuns(entries, function(...) return redis.call('XDEL', log, ...) end)
+inRuns(jtis, function(...) return redis.call('HDEL', ids, ...) end)
+inRuns(jtis, function(...) return redis.call('HDEL', why, ...) end)
+rememberDone(turnDone(counts, { KEYS[5], KEYS[6] }, now, windowMs), repeatable, windowMs)
+add(counts, 'discarded:' .. reason, #entries)
+counts.set('bytes', math.max(0, counts.number('bytes') - bytes))
+counts.save()
+return { #entries, pendingCounts(log).parked }

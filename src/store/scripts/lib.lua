@@ -1,0 +1,275 @@
+--[[
+  lib.lua: what several scripts need; scripts.ts puts it in front of each of them.
+
+  An entry id is <ms>-<seq>. The ms is Redis's time of the append. The seq carries two facts about the entry, so
+  that settling needs no look at the entry itself:
+    seq = n * 2^22 + bytes * 2 + repeatable
+  n counts entries within one ms, bytes is the length of the SET, repeatable is 1 when a producer could send the
+  same jti again (it gave an `id`, or the SET was issued elsewhere).
+]]
+local GROUP = 'poll'
+local INFLIGHT, DUE, PARKED = 'inflight', 'due', 'parked'
+local SEQ_STEP = 4194304
+local UNPACK_MAX = 1000
+
+local function clock()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
+local function parseId(id)
+  local ms, seq = string.match(id, '^(%d+)%-(%d+)$')
+  return tonumber(ms), tonumber(seq)
+end
+
+local function bytesOf(seq)
+  return math.floor((seq % SEQ_STEP) / 2)
+end
+
+local function isRepeatable(seq)
+  return seq % 2 == 1
+end
+
+local function integer(value)
+  return string.format('%.0f', value)
+end
+
+-- Calls fn(unpack(prefix), values from..to) in runs that Lua's stack takes; returns the sum of what it answered.
+local function inRuns(values, fn)
+  local sum = 0
+  for from = 1, #values, UNPACK_MAX do
+    local answer = fn(unpack(values, from, math.min(from + UNPACK_MAX - 1, #values)))
+    if type(answer) == 'number' then sum = sum + answer end
+  end
+  return sum
+end
+
+-- The hash `counts`, read once and written once. A field that was not asked for reads as nil.
+local function openCounts(key, fields)
+  local values = redis.call('HMGET', key, unpack(fields))
+  local counts, changed = {}, {}
+  for i, field in ipairs(fields) do counts[field] = values[i] or nil end
+  return {
+    number = function(field) return tonumber(counts[field] or 0) end,
+    text = function(field) return counts[field] end,
+    set = function(field, value)
+      value = type(value) == 'number' and integer(value) or value
+      if counts[field] ~= value then
+        counts[field] = value
+        changed[field] = true
+      end
+    end,
+    save = function()
+      local args = {}
+      for field in pairs(changed) do
+        args[#args + 1] = field
+        args[#args + 1] = counts[field]
+      end
+      if #args > 0 then redis.call('HSET', key, unpack(args)) end
+    end,
+  }
+end
+
+local function add(counts, field, n)
+  if n ~= 0 then counts.set(field, counts.number(field) + n) end
+end
+
+-- The two sets of finished jtis take turns by Redis time: a jti is remembered for one to two windows.
+local DONE_FIELDS = { 'doneSince', 'doneTurn' }
+local function turnDone(counts, doneKeys, now, windowMs)
+  local since = counts.number('doneSince')
+  if now - since >= windowMs or now < since then
+    local turn = 1 - counts.number('doneTurn')
+    if now - since >= 2 * windowMs then redis.call('UNLINK', doneKeys[2 - turn]) end
+    redis.call('UNLINK', doneKeys[turn + 1])
+    counts.set('doneTurn', turn)
+    counts.set('doneSince', now)
+  end
+  return doneKeys[counts.number('doneTurn') + 1]
+end
+
+local function rememberDone(key, jtis, windowMs)
+  if #jtis == 0 then return end
+  inRuns(jtis, function(...) return redis.call('SADD', key, ...) end)
+  -- A receiver that falls idle gives its memory back by itself.
+  redis.call('PEXPIRE', key, integer(2 * windowMs), 'NX')
+end
+
+-- A lost group is made again from the beginning: what was in flight is owed again rather than lost. Retained
+-- SETs that were acknowledged still stand in the log, hence the filter (see poll.lua).
+local function ensureGroup(log, counts)
+  redis.call('XGROUP', 'CREATE', log, GROUP, '0', 'MKSTREAM')
+  counts.set('filter', 1)
+end
+
+local function groupIsMissing(answer)
+  if type(answer) ~= 'table' or not answer.err then return false end
+  if string.find(answer.err, 'NOGROUP', 1, true) then return true end
+  error(answer.err)
+end
+
+-- {inflight, due, parked, total} of the group's pending list; O(1).
+local function pendingCounts(log)
+  local summary = redis.call('XPENDING', log, GROUP)
+  local pending = { inflight = 0, due = 0, parked = 0, total = tonumber(summary[1]) }
+  if summary[4] then
+    for _, consumer in ipairs(summary[4]) do pending[consumer[1]] = tonumber(consumer[2]) end
+  end
+  return pending
+end
+
+local function claim(log, consumer, entries, ...)
+  local options = { ... }
+  for from = 1, #entries, UNPACK_MAX do
+    local args = { unpack(entries, from, math.min(from + UNPACK_MAX - 1, #entries)) }
+    for _, option in ipairs(options) do args[#args + 1] = option end
+    args[#args + 1] = 'JUSTID'
+    redis.call('XCLAIM', log, GROUP, consumer, 0, unpack(args))
+  end
+end
+
+local function fieldOf(entry, name)
+  local fields = entry[2]
+  for i = 1, #fields, 2 do
+    if fields[i] == name then return fields[i + 1] end
+  end
+end
+
+-- Parks entries that are pending: they change hands to `parked`, and `why` says why. Returns how many.
+local function park(log, why, items, reason, now)
+  local parked = {}
+  for _, item in ipairs(items) do
+    local jti = item.jti
+    if not jti then
+      local found = redis.call('XRANGE', log, item.id, item.id)
+      jti = found[1] and fieldOf(found[1], 'jti')
+    end
+    if jti then
+      parked[#parked + 1] = item.id
+      local note = item.note or {}
+      note.reason, note.atMs, note.attempts = reason, now, item.attempts
+      redis.call('HSET', why, jti, cjson.encode(note))
+    else
+      redis.call('XACK', log, GROUP, item.id)
+    end
+  end
+  claim(log, PARKED, parked)
+  return #parked
+end
+
+--[[
+  Looks at up to `count` entries in flight from `cursor` on; what has been there for R is owed again, or parked once
+  it is out of attempts and old enough. Returns a table: examined, due, parked, cursor ('-' once the end was
+  reached), earliest (ms until the next of those seen lapses, nil if none was left).
+]]
+local function lapse(log, why, cursor, count, now, limits)
+  local listed = redis.pcall('XPENDING', log, GROUP, cursor, '+', count, INFLIGHT)
+  if groupIsMissing(listed) then return nil end
+  local due, dead, earliest = {}, {}, nil
+  for _, pending in ipairs(listed) do
+    local id, idle, attempts = pending[1], tonumber(pending[3]), tonumber(pending[4])
+    if idle < limits.redeliverAfterMs then
+      local left = limits.redeliverAfterMs - idle
+      if not earliest or left < earliest then earliest = left end
+    else
+      local ms = parseId(id)
+      if limits.maxAttempts > 0 and attempts >= limits.maxAttempts and now - ms >= limits.parkAfterMs then
+        dead[#dead + 1] = { id = id, attempts = attempts }
+      else
+        due[#due + 1] = id
+      end
+    end
+  end
+  claim(log, DUE, due)
+  return {
+    examined = #listed,
+    due = #due,
+    parked = park(log, why, dead, 'attempts', now),
+    cursor = #listed == count and '(' .. listed[#listed][1] or '-',
+    earliest = earliest,
+  }
+end
+
+-- The parked SETs that ARGV asks for: all of them, oldest first, up to ARGV[2]; or ARGV[2] jtis from ARGV[3] on.
+local function parkedChoice(log, ids, why)
+  local chosen = {}
+  if ARGV[1] == 'all' then
+    for _, pending in ipairs(redis.call('XPENDING', log, GROUP, '-', '+', tonumber(ARGV[2]), PARKED)) do
+      local found = redis.call('XRANGE', log, pending[1], pending[1])
+      if found[1] then
+        chosen[#chosen + 1] = { id = pending[1], jti = fieldOf(found[1], 'jti') }
+      else
+        redis.call('XACK', log, GROUP, pending[1])
+      end
+    end
+    return chosen
+  end
+  for i = 3, 2 + tonumber(ARGV[2]) do
+    local id = redis.call('HGET', ids, ARGV[i])
+    if id and redis.call('HEXISTS', why, ARGV[i]) == 1 then
+      local pending = redis.call('XPENDING', log, GROUP, id, id, 1, PARKED)
+      if pending[1] then chosen[#chosen + 1] = { id = id, jti = ARGV[i] } end
+    end
+  end
+  return chosen
+end
+
+-- The id of the last entry that the group has read.
+local function lastRead(log)
+  for _, group in ipairs(redis.call('XINFO', 'GROUPS', log)) do
+    local name, last
+    for i = 1, #group, 2 do
+      if group[i] == 'name' then name = group[i + 1] end
+      if group[i] == 'last-delivered-id' then last = group[i + 1] end
+    end
+    if name == GROUP then return last end
+  end
+end
+
+--[[
+  Parks up to `count` unacknowledged SETs made before a moment (ms), oldest first: those in flight and owed again, then
+  queued ones. Queued SETs are first read as `parked`, which counts an attempt; it is taken back, since nobody was sent
+  anything. Returns how many, and whether there may be more.
+]]
+local function expireStep(log, ids, why, counts, reason, before, count, now)
+  local last = '(' .. integer(before) .. '-0'
+  local items = {}
+  for _, consumer in ipairs({ INFLIGHT, DUE }) do
+    if #items < count then
+      local listed = redis.pcall('XPENDING', log, GROUP, '-', last, count - #items, consumer)
+      if groupIsMissing(listed) then
+        ensureGroup(log, counts)
+        listed = {}
+      end
+      for _, pending in ipairs(listed) do
+        items[#items + 1] = { id = pending[1], attempts = tonumber(pending[4]) }
+      end
+    end
+  end
+  local parked = park(log, why, items, reason, now)
+  local full = #items >= count
+
+  -- Entries are copied whole into the script, so a step of large ones takes fewer.
+  local room = math.min(count - #items, math.max(1, math.floor(1048576 / math.max(1, counts.number('setMax')))))
+  if room > 0 then
+    local queued = redis.call('XRANGE', log, '(' .. lastRead(log), last, 'COUNT', room)
+    if #queued > 0 then
+      redis.call('XREADGROUP', 'GROUP', GROUP, PARKED, 'COUNT', #queued, 'STREAMS', log, '>')
+      local fresh, entries = {}, {}
+      for _, entry in ipairs(queued) do
+        local jti = fieldOf(entry, 'jti')
+        if redis.call('HGET', ids, jti) == entry[1] then
+          fresh[#fresh + 1] = { id = entry[1], jti = jti, attempts = 0 }
+          entries[#entries + 1] = entry[1]
+        else
+          redis.call('XACK', log, GROUP, entry[1])
+        end
+      end
+      parked = parked + park(log, why, fresh, reason, now)
+      if #entries > 0 then claim(log, PARKED, entries, 'RETRYCOUNT', 0) end
+      full = full or #queued == room
+    end
+  end
+  add(counts, 'parked:' .. reason, parked)
+  return parked, full
+end

@@ -1,0 +1,22 @@
+#!lua flags=allow-oom
+--[[
+  trim.lua: one step of retention: acknowledged SETs kept for replay go once their time is over, with their entries;
+  so do reports.
+
+  KEYS[1]  stream  log    KEYS[2]  stream  acked    KEYS[3]  stream  errors    KEYS[4]  hash  counts
+  ARGV[1]  retainAckedMs    ARGV[2]  retainErrorsMs    ARGV[3]  SETs at the most
+  Returns  {SETs trimmed, 1 if there may be more, reports trimmed}
+]]
+local log, acked, errors = KEYS[1], KEYS[2], KEYS[3]
+local now, count = clock(), tonumber(ARGV[3])
+local last = '(' .. integer(now - tonumber(ARGV[1])) .. '-0'
+local listed = redis.call('XRANGE', acked, '-', last, 'COUNT', count)
+local entries, marks = {}, {}
+for i, entry in ipairs(listed) do
+  entries[i], marks[i] = fieldOf(entry, 'id'), entry[1]
+end
+inRuns(entries, function(...) return redis.call('XDEL', log, ...) end)
+inRuns(marks, function(...) return redis.call('XDEL', acked, ...) end)
+local reports = redis.call('XTRIM', errors, 'MINID', '~', integer(now - tonumber(ARGV[2])), 'LIMIT', 1000)
+if #entries > 0 then redis.call('HINCRBY', KEYS[4], 'trimmed', #entries) end
+return { #entries, #listed == count and 1 or 0, reports }

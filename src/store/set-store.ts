@@ -1,0 +1,418 @@
+/**
+ * One receiver's SETs in Redis: append, poll, and the ways out. Each method is one script, hence one atomic step
+ * (design, section 6). The scripts say what a crash leaves behind; nothing here keeps state.
+ */
+import { TransmitterError } from '../errors.ts'
+import type { SetError } from '../protocol/set-error.ts'
+import type { Client } from './connection.ts'
+import { storeFailure } from './failures.ts'
+import type { Keys } from './keys.ts'
+import type { Scripts } from './scripts.ts'
+
+export interface NewSet {
+  readonly jti: string
+  readonly set: string
+  readonly digest: string
+  /** A producer could send this jti again: it gave an `id`, or the SET was issued elsewhere. */
+  readonly repeatable: boolean
+}
+
+export type AppendResult = 'queued' | 'duplicate' | 'conflict' | 'full' | 'disabled' | 'unknown'
+
+export interface AppendLimits {
+  readonly backlogMax: number
+  readonly backlogBytesMax: number
+  readonly dedupeWindowMs: number
+}
+
+export interface LapseLimits {
+  readonly redeliverAfterMs: number
+  readonly maxAttempts: number
+  readonly parkAfterMs: number
+}
+
+export interface PollLimits extends LapseLimits {
+  readonly expireAfterMs: number
+  readonly retainAckedMs: number
+  readonly dedupeWindowMs: number
+}
+
+export interface Report extends SetError {
+  readonly jti: string
+  readonly language: string
+}
+
+export interface PollStep {
+  readonly ack: readonly string[]
+  readonly reports: readonly Report[]
+  /** SETs wanted; 0 asks for none. */
+  readonly limit: number
+  readonly bytesMax: number
+  /** Polls a minute that may find nothing without being held; 0 is no limit. */
+  readonly idlePollsMax: number
+  /** False when an empty answer leads to the poll being held. */
+  readonly answeredAtOnce: boolean
+}
+
+export interface HandedOut {
+  readonly entryId: string
+  readonly jti: string
+  readonly set: string
+  /** 1 for the first delivery. */
+  readonly attempt: number
+}
+
+export interface Page {
+  readonly sets: readonly HandedOut[]
+  readonly moreAvailable: boolean
+  /** Milliseconds after which a sweep should run; undefined when one is flagged already or not needed. */
+  readonly sweepInMs: number | undefined
+  readonly nowMs: number
+  readonly settled: number
+  readonly reported: number
+  readonly parkedForAttempts: number
+  readonly parkedAsExpired: number
+}
+
+export interface SweepStep {
+  readonly cursor: string
+  readonly due: number
+  readonly parked: number
+  readonly earliestMs: number
+  readonly nextInMs: number
+}
+
+export interface ReceiverCounts {
+  readonly status: string
+  readonly queued: number
+  readonly inFlight: number
+  readonly owedAgain: number
+  readonly parked: number
+  readonly retained: number
+  readonly oldestUnackedSeconds: number
+  readonly nowMs: number
+  /** Totals since the receiver was created, by field of the `counts` hash. */
+  readonly totals: Readonly<Record<string, number>>
+}
+
+export interface Location {
+  readonly state: 'queued' | 'inflight' | 'due' | 'parked' | 'acknowledged' | 'unknown'
+  readonly entryId?: string
+  readonly set?: string
+  readonly attempts?: number
+  readonly idleMs?: number
+  readonly acknowledgedAtMs?: number
+  readonly why?: ParkedNote
+}
+
+export interface ParkedNote {
+  readonly reason: 'reported' | 'attempts' | 'expired' | 'disabled'
+  readonly atMs: number
+  readonly attempts: number
+  readonly err?: string
+  readonly description?: string
+  readonly language?: string
+}
+
+export type Choice = { readonly jtis: readonly string[] } | { readonly all: number }
+
+/** How far back `locate` looks among retained acknowledgements, newest first. */
+const ACKED_LOOKBACK = 10_000
+
+/** An age that even an entry made in the future has: the clock of Redis may have been set back. */
+export const ANY_AGE = -1e12
+
+export interface ListedSet {
+  readonly entryId: string
+  readonly jti: string
+  readonly attempts: number
+  readonly idleMs: number
+  readonly bytes: number
+  readonly why?: ParkedNote
+}
+
+export interface ReportEntry {
+  readonly entryId: string
+  readonly jti: string
+  readonly err: string
+  readonly description: string
+  readonly language: string
+  readonly attempts: number
+}
+
+export class SetStore {
+  readonly #redis: Client
+  readonly #scripts: Scripts
+  readonly #keys: Keys
+
+  constructor(redis: Client, scripts: Scripts, keys: Keys) {
+    this.#redis = redis
+    this.#scripts = scripts
+    this.#keys = keys
+  }
+
+  /** @returns one result per SET, in order. */
+  async append(receiver: string, sets: readonly NewSet[], limits: AppendLimits): Promise<AppendResult[]> {
+    const k = this.#keys.of(receiver)
+    const args: (string | number)[] = [limits.backlogMax, limits.backlogBytesMax, limits.dedupeWindowMs]
+    for (const { jti, set, digest, repeatable } of sets) args.push(jti, set, digest, repeatable ? '1' : '0')
+    const answer = (await this.#scripts.append(
+      [k.log, k.ids, k.done0, k.done1, k.counts, k.receiver, k.wake],
+      args,
+    )) as AppendResult[]
+    return answer[0] === 'unknown' ? sets.map(() => 'unknown' as const) : answer
+  }
+
+  /** @throws {TransmitterError} not_found, rate_limited, store_unavailable */
+  async poll(receiver: string, step: PollStep, limits: PollLimits): Promise<Page> {
+    const k = this.#keys.of(receiver)
+    const args: (string | number)[] = [
+      step.limit,
+      step.bytesMax,
+      limits.redeliverAfterMs,
+      limits.maxAttempts,
+      limits.parkAfterMs,
+      limits.retainAckedMs,
+      limits.dedupeWindowMs,
+      step.idlePollsMax,
+      step.answeredAtOnce ? '1' : '0',
+      limits.expireAfterMs,
+      step.ack.length,
+      ...step.ack,
+    ]
+    for (const report of step.reports) args.push(report.jti, report.err, report.description ?? '', report.language)
+    const answer = (await this.#scripts.poll(
+      [k.log, k.ids, k.why, k.errors, k.done0, k.done1, k.acked, k.counts, k.receiver],
+      args,
+    )) as [string, ...number[]]
+    if (answer[0] === 'unknown') throw new TransmitterError('not_found', 'No such receiver.')
+    if (answer[0] === 'limited') {
+      throw new TransmitterError('rate_limited', 'Too many polls that found nothing. Use long polling.', {
+        retryAfterSeconds: answer[1] ?? 60,
+      })
+    }
+    const [, more, sweepInMs, nowMs, settled, reported, parkedForAttempts, parkedAsExpired, flat] =
+      answer as unknown as [string, number, number, number, number, number, number, number, (string | number)[]]
+    const sets: HandedOut[] = []
+    for (let i = 0; i < flat.length; i += 4) {
+      sets.push({
+        entryId: flat[i] as string,
+        jti: flat[i + 1] as string,
+        set: flat[i + 2] as string,
+        attempt: flat[i + 3] as number,
+      })
+    }
+    return {
+      sets,
+      moreAvailable: more === 1,
+      sweepInMs: sweepInMs < 0 ? undefined : sweepInMs,
+      nowMs,
+      settled,
+      reported,
+      parkedForAttempts,
+      parkedAsExpired,
+    }
+  }
+
+  /** @returns how many were owed again at once. */
+  async giveBack(receiver: string, sets: readonly HandedOut[], redeliverAfterMs: number): Promise<number> {
+    const k = this.#keys.of(receiver)
+    const args: (string | number)[] = [redeliverAfterMs]
+    for (const { entryId, attempt } of sets) args.push(entryId, attempt)
+    return (await this.#scripts.give_back([k.log, k.given, k.receiver, k.wake, k.counts], args)) as number
+  }
+
+  /** @param cursor '-' to begin; the answer's cursor is '-' once the walk is over. */
+  async sweep(
+    receiver: string,
+    cursor: string,
+    count: number,
+    earliestMs: number,
+    limits: LapseLimits,
+  ): Promise<SweepStep> {
+    const k = this.#keys.of(receiver)
+    const [next, due, parked, earliest, nextInMs = -1] = (await this.#scripts.sweep(
+      [k.log, k.why, k.counts, k.receiver, k.wake],
+      [cursor, count, limits.redeliverAfterMs, limits.maxAttempts, limits.parkAfterMs, earliestMs],
+    )) as [string, number, number, number, number?]
+    return { cursor: next, due, parked, earliestMs: earliest, nextInMs }
+  }
+
+  /** Parks what is unacknowledged and older than `olderThanMs` (`ANY_AGE`: all). @returns how many, and whether there may be more. */
+  async expire(receiver: string, reason: 'expired' | 'disabled', olderThanMs: number, count: number) {
+    const k = this.#keys.of(receiver)
+    const [parked, more] = (await this.#scripts.expire(
+      [k.log, k.ids, k.why, k.counts, k.receiver],
+      [reason, olderThanMs, count],
+    )) as [number, number]
+    return { parked, more: more === 1 }
+  }
+
+  async requeue(receiver: string, choice: Choice): Promise<{ moved: number; remaining: number }> {
+    const k = this.#keys.of(receiver)
+    const [moved, remaining] = (await this.#scripts.requeue(
+      [k.log, k.ids, k.why, k.counts, k.receiver, k.wake],
+      choiceArguments(choice),
+    )) as [number, number]
+    return { moved, remaining }
+  }
+
+  async discard(receiver: string, choice: Choice, reason: 'operator' | 'retention', dedupeWindowMs: number) {
+    const k = this.#keys.of(receiver)
+    const [moved, remaining] = (await this.#scripts.discard(
+      [k.log, k.ids, k.why, k.counts, k.done0, k.done1],
+      [...choiceArguments(choice), reason, dedupeWindowMs],
+    )) as [number, number]
+    return { moved, remaining }
+  }
+
+  /** @param fromMs and `toMs`: when the SETs were acknowledged, both ends included. */
+  async replay(receiver: string, fromMs: number, toMs: number | undefined, count: number) {
+    const k = this.#keys.of(receiver)
+    const [moved, more, oldestMs] = (await this.#scripts.replay(
+      [k.log, k.ids, k.acked, k.counts, k.receiver, k.wake],
+      [fromMs, toMs ?? '+', count],
+    )) as [number, number, number]
+    return { moved, more: more === 1, retainedFromMs: oldestMs < 0 ? undefined : oldestMs }
+  }
+
+  async trim(receiver: string, retainAckedMs: number, retainErrorsMs: number, count: number) {
+    const k = this.#keys.of(receiver)
+    const [trimmed, more, reports] = (await this.#scripts.trim(
+      [k.log, k.acked, k.errors, k.counts],
+      [retainAckedMs, retainErrorsMs, count],
+    )) as [number, number, number]
+    return { trimmed, more: more === 1, reports }
+  }
+
+  /** @returns undefined for an unknown receiver. */
+  async count(receiver: string): Promise<ReceiverCounts | undefined> {
+    const k = this.#keys.of(receiver)
+    const answer = (await this.#scripts.count([k.log, k.ids, k.counts, k.receiver, k.acked], [])) as unknown[]
+    if (answer[0] === 'unknown') return undefined
+    const [status, backlog, inFlight, owedAgain, parked, oldestMs, nowMs, retained, flat] = answer as [
+      string,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      string[],
+    ]
+    const totals: Record<string, number> = {}
+    for (let i = 0; i < flat.length; i += 2) totals[flat[i] as string] = Number(flat[i + 1])
+    return {
+      status,
+      queued: Math.max(0, backlog - inFlight - owedAgain - parked),
+      inFlight,
+      owedAgain,
+      parked,
+      retained,
+      oldestUnackedSeconds: oldestMs < 0 ? 0 : Math.max(0, (nowMs - oldestMs) / 1000),
+      nowMs,
+      totals,
+    }
+  }
+
+  /** @returns undefined for an unknown receiver. */
+  async locate(receiver: string, jti: string): Promise<Location | undefined> {
+    const k = this.#keys.of(receiver)
+    const answer = (await this.#scripts.locate(
+      [k.log, k.ids, k.why, k.done0, k.done1, k.acked, k.receiver],
+      [jti, ACKED_LOOKBACK],
+    )) as (string | number)[]
+    const [state, entryId, set, number, idleMs, why] = answer
+    switch (state) {
+      case 'unknown-receiver':
+        return undefined
+      case 'unknown':
+        return { state }
+      case 'acknowledged':
+        return entryId === undefined
+          ? { state }
+          : { state, entryId: String(entryId), set: String(set), acknowledgedAtMs: Number(number) }
+      default:
+        return {
+          state: state as Location['state'],
+          entryId: String(entryId),
+          set: String(set),
+          attempts: Number(number),
+          idleMs: Number(idleMs),
+          ...(why === '' ? {} : { why: JSON.parse(String(why)) as ParkedNote }),
+        }
+    }
+  }
+
+  /** One page of SETs in a state, oldest first. It may hold fewer than `count`, even none, while there is a `next`. */
+  async list(
+    receiver: string,
+    state: 'queued' | 'inflight' | 'due' | 'parked' | 'acked',
+    cursor: string,
+    count: number,
+    reason = '',
+  ): Promise<{ items: ListedSet[]; next: string | undefined } | undefined> {
+    const k = this.#keys.of(receiver)
+    const answer = (await this.#scripts.list([k.log, k.why, k.receiver, k.acked], [state, cursor, count, reason])) as [
+      string,
+      (string | number)[],
+    ]
+    if (answer[0] === 'unknown') return undefined
+    const [next, flat] = answer
+    const items: ListedSet[] = []
+    for (let i = 0; i < flat.length; i += 6) {
+      const [entryId, jti, attempts, idleMs, why, bytes] = flat.slice(i, i + 6)
+      items.push({
+        entryId: String(entryId),
+        jti: String(jti),
+        attempts: Number(attempts),
+        idleMs: Number(idleMs),
+        bytes: Number(bytes),
+        ...(why === '' ? {} : { why: JSON.parse(String(why)) as ParkedNote }),
+      })
+    }
+    return { items, next: next === '-' ? undefined : next }
+  }
+
+  /** Reports from `setErrs`, newest first, older than `before`. */
+  async reports(receiver: string, count: number, before?: string): Promise<ReportEntry[]> {
+    const end = before === undefined ? '+' : `(${before}`
+    const entries = await this.#redis
+      .xrevrange(this.#keys.of(receiver).errors, end, '-', 'COUNT', count)
+      .catch(storeFailure)
+    return entries.map(toReport)
+  }
+
+  /** Reports that have not been logged yet, oldest first. */
+  async unloggedReports(receiver: string, count: number): Promise<ReportEntry[]> {
+    const k = this.#keys.of(receiver)
+    const last = await this.#redis.hget(k.counts, 'loggedReport').catch(storeFailure)
+    const entries = await this.#redis
+      .xrange(k.errors, last === null ? '-' : `(${last}`, '+', 'COUNT', count)
+      .catch(storeFailure)
+    return entries.map(toReport)
+  }
+
+  /** The reports up to `entryId` are in the log. Told after they are, so that a crash repeats a line rather than loses it. */
+  async reportsLogged(receiver: string, entryId: string): Promise<void> {
+    await this.#redis.hset(this.#keys.of(receiver).counts, 'loggedReport', entryId).catch(storeFailure)
+  }
+}
+
+function toReport([entryId, fields]: [string, string[]]): ReportEntry {
+  const value = new Map<string, string>()
+  for (let i = 0; i < fields.length; i += 2) value.set(fields[i] as string, fields[i + 1] ?? '')
+  return {
+    entryId,
+    jti: value.get('jti') ?? '',
+    err: value.get('err') ?? '',
+    description: value.get('description') ?? '',
+    language: value.get('language') ?? '',
+    attempts: Number(value.get('attempts')),
+  }
+}
+
+function choiceArguments(choice: Choice): (string | number)[] {
+  return 'all' in choice ? ['all', choice.all] : ['jtis', choice.jtis.length, ...choice.jtis]
+}
