@@ -8,17 +8,18 @@ import { promisify } from 'node:util'
 const run = promisify(execFile)
 const LOOK_MS = 20
 
-/**
- * The process of a pid file, if it still runs. Pids are given out again, so its command line must name the
- * configuration, which is absolute and no other server's; a process that ended and was not reaped has none.
- */
+/** The process of a pid file, if it still runs. */
 export async function serverPid(pidFile: string, configFile: string): Promise<number | undefined> {
   const pid = Number.parseInt(await readFile(pidFile, 'utf8').catch(() => ''), 10)
   if (!Number.isSafeInteger(pid) || pid <= 1) return undefined
   return (await isServer(pid, configFile)) ? pid : undefined
 }
 
-async function isServer(pid: number, configFile: string): Promise<boolean> {
+/**
+ * Pids are given out again, so the command line must name the configuration, which is absolute and no other server's. A
+ * process that ended and was not reaped still has a pid, but no command line.
+ */
+export async function isServer(pid: number, configFile: string): Promise<boolean> {
   return (await commandLine(pid)).includes(configFile)
 }
 

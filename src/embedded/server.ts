@@ -58,7 +58,7 @@ const STOPPING_MS = 30_000
 const LOOK_MS = 20
 const PORT_TRIES = 5
 /** Longer than a crashed server takes to be started again by the process that started it. */
-const UNREACHABLE_MS = 5000
+const UNREACHABLE_MS = 3000
 const UNREACHABLE_LOOK_MS = 200
 const RESTART_MS = 1000
 const RESTART_MS_MAX = 30_000
@@ -81,8 +81,7 @@ export async function startEmbeddedRedis(options: EmbeddedOptions): Promise<Embe
       if (last === undefined) return
       try {
         await endServer(files)
-        await removeSocket(endpoint)
-        await rm(files.endpoint, { force: true })
+        await forget(files, endpoint)
       } finally {
         last.release()
       }
@@ -177,6 +176,12 @@ async function untilReady(endpoint: RedisEndpoint, log: (line: string) => void):
   }
 }
 
+/** Nothing listens there any more. */
+async function forget(files: ServerFiles, endpoint: RedisEndpoint): Promise<void> {
+  await removeSocket(endpoint)
+  await rm(files.endpoint, { force: true })
+}
+
 async function endServer(files: ServerFiles): Promise<void> {
   const pid = await serverPid(files.pid, files.config)
   if (pid === undefined) return
@@ -194,7 +199,7 @@ async function launch(files: ServerFiles, options: EmbeddedOptions, log: (line: 
     try {
       return { endpoint, binary, child: await spawnServer(files, endpoint, binary, log) }
     } catch (error) {
-      await removeSocket(endpoint)
+      await forget(files, endpoint)
       // Another process may take the port between our look and the server's bind.
       if (tries === PORT_TRIES || !String(error).includes('already in use')) throw error
     }
