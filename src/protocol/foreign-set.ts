@@ -4,6 +4,7 @@
  */
 import { type Fault, TransmitterError } from '../errors.ts'
 import { decodeUtf8, isObject, jsonFaults, pointer } from './json.ts'
+import { parseJson } from './json-parse.ts'
 import { validateSubject } from './subject.ts'
 import { isUri } from './uri.ts'
 
@@ -53,7 +54,7 @@ function readObject(part: string, name: string, faults: Fault[]): Record<string,
   const text = decodeUtf8(Buffer.from(part, 'base64url'))
   let value: unknown
   try {
-    value = text === undefined ? undefined : JSON.parse(text)
+    value = text === undefined ? undefined : parseJson(text)
   } catch {
     value = undefined
   }

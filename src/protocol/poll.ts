@@ -5,6 +5,7 @@
 import { Type } from '@sinclair/typebox'
 import { TransmitterError } from '../errors.ts'
 import { decodeUtf8, isDeeperThan, isObject, JSON_DEPTH_MAX } from './json.ts'
+import { parseJson } from './json-parse.ts'
 import { type SetError, SetErrorSchema } from './set-error.ts'
 
 /** Acknowledgements and reports together: one script settles them in one step, which others wait for. */
@@ -42,7 +43,7 @@ export function parsePollRequest(body: Buffer): PollRequest {
   if (text === undefined) throw invalid('the body is not valid UTF-8')
   let document: unknown
   try {
-    document = JSON.parse(text)
+    document = parseJson(text)
   } catch {
     // V8's message quotes the input.
     throw invalid('the body is not a JSON document')
@@ -142,7 +143,7 @@ function invalid(detail: string): TransmitterError {
   return new TransmitterError('bad_request', detail)
 }
 
-const PREFERENCE = /^\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*(?:=\s*("?)(\d+)\2)?\s*(?:;.*)?$/
+const PREFERENCE = /^\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?:\s*=\s*("?)(\d+)\2)?\s*(?:;.*)?$/
 
 /**
  * `Prefer: wait=N`, a receiver's wish to be held for less than our longest wait.

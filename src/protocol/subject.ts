@@ -1,6 +1,7 @@
 /**
  * Subject identifiers.
- * Source: RFC 9493 §3 (formats), §4.1 (`sub_id`); SSF 1.0 §3.2–3.5 (`jwt_id`, `saml_assertion_id`, `ip-addresses`, `complex`).
+ * Source: RFC 9493 §3 (formats), §4.1 (`sub_id`); SSF 1.0 §3.2–3.5 (`jwt_id`, `saml_assertion_id`, `ip-addresses`,
+ * `complex`); the SCIM profile for events (`scim`).
  */
 import type { Fault } from '../errors.ts'
 import { isObject, pointer } from './json.ts'
@@ -19,7 +20,7 @@ const texts: Check = value =>
     ? undefined
     : 'is not a non-empty array of non-empty strings'
 
-/** The members of each simple format, all required and no others allowed (RFC 9493 §3). */
+/** The members of each simple format: all required, and no others allowed (RFC 9493 §3) unless it is in `OPEN`. */
 const FORMATS: ReadonlyMap<string, Readonly<Record<string, Check>>> = new Map(
   Object.entries({
     account: { uri: matching(/^acct:[^@\s]+@[^@\s]+$/i, 'an acct URI') },
@@ -29,11 +30,15 @@ const FORMATS: ReadonlyMap<string, Readonly<Record<string, Check>>> = new Map(
     opaque: { id: text },
     phone_number: { phone_number: matching(/^\+[1-9]\d{1,14}$/, 'an E.164 number') },
     uri: { uri },
+    scim: { uri: text }, // A path, relative to the SCIM service.
     jwt_id: { iss: text, jti: text },
     saml_assertion_id: { issuer: text, assertion_id: text },
     'ip-addresses': { 'ip-addresses': texts },
   } satisfies Record<string, Record<string, Check>>),
 )
+
+/** SCIM's events may add attributes that identify the resource. */
+const OPEN: ReadonlySet<unknown> = new Set(['scim'])
 
 /** A name nobody else would take: a URI, domain name, OID or UUID (RFC 7519 §2, "Collision-Resistant Name"). */
 const COLLISION_RESISTANT = /^[^\s]*[.:][^\s]*$|^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
@@ -72,9 +77,9 @@ function memberFaults(subject: Record<string, unknown>, members: Readonly<Record
     if (message !== undefined) faults.push({ at: pointer(at, name), message })
   }
   for (const name of Object.keys(subject)) {
-    if (name !== 'format' && !Object.hasOwn(members, name)) {
-      faults.push({ at: pointer(at, name), message: 'is not a member of its format' })
-    }
+    if (name === 'format' || Object.hasOwn(members, name)) continue
+    if (!OPEN.has(subject.format)) faults.push({ at: pointer(at, name), message: 'is not a member of its format' })
+    else if (isEmpty(subject[name])) faults.push({ at: pointer(at, name), message: 'is null or empty' })
   }
   return faults
 }
