@@ -4,9 +4,10 @@
 export type TokenSource = string | (() => string | Promise<string>)
 
 export interface Exchange {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
-  readonly body: string
+  readonly body?: string
   /** Deadline of the whole exchange. */
   readonly timeoutMs: number
   /** An answer larger than this is not read to its end. */
@@ -23,32 +24,32 @@ export interface Answer {
 }
 
 /** @throws when there is no whole answer: refused, reset, timed out, aborted, too large. */
-export async function post(exchange: Exchange): Promise<Answer> {
+export async function exchange(request: Exchange): Promise<Answer> {
   // Not AbortSignal.any and .timeout: their timers would outlive each of very many short exchanges.
   const controller = new AbortController()
   const timer = setTimeout(
     () => controller.abort(new DOMException('no answer in time', 'TimeoutError')),
-    exchange.timeoutMs,
+    request.timeoutMs,
   )
-  const onAbort = () => controller.abort(exchange.signal?.reason)
-  if (exchange.signal?.aborted) onAbort()
-  exchange.signal?.addEventListener('abort', onAbort, { once: true })
+  const onAbort = () => controller.abort(request.signal?.reason)
+  if (request.signal?.aborted) onAbort()
+  request.signal?.addEventListener('abort', onAbort, { once: true })
   try {
-    const response = await exchange.fetch(exchange.url, {
-      method: 'POST',
-      headers: exchange.headers,
-      body: exchange.body,
+    const response = await request.fetch(request.url, {
+      method: request.method,
+      headers: request.headers,
+      ...(request.body === undefined ? {} : { body: request.body }),
       redirect: 'error', // A redirect would carry the credentials to a place nobody verified.
       signal: controller.signal,
     })
     return {
       status: response.status,
-      text: await readText(response, exchange.answerBytesMax),
+      text: await readText(response, request.answerBytesMax),
       retryAfterMs: retryAfterMs(response.headers.get('retry-after'), Date.now()),
     }
   } finally {
     clearTimeout(timer)
-    exchange.signal?.removeEventListener('abort', onAbort)
+    request.signal?.removeEventListener('abort', onAbort)
   }
 }
 

@@ -1,5 +1,5 @@
 /** One poll as the receiver makes it. Source: RFC 8936 §2.2 (request), §2.3 (response), §2.6 (error reports). */
-import { bearer, parseObject, post, type TokenSource } from './http.ts'
+import { bearer, exchange, parseObject, type TokenSource } from './http.ts'
 import type { SettlementBatch } from './settlements.ts'
 
 export interface PollTarget {
@@ -52,7 +52,8 @@ export async function exchangePoll(target: PollTarget, ask: PollAsk, signal: Abo
     maxEvents: ask.maxEvents,
     returnImmediately: ask.returnImmediately,
   }
-  const answer = await post({
+  const answer = await exchange({
+    method: 'POST',
     url: target.url,
     headers: {
       authorization: await bearer(target.token),

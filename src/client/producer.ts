@@ -130,6 +130,7 @@ class HttpProducer implements Producer {
     const window: Promise<Outcome>[] = []
     let reading: Promise<IteratorResult<SecurityEvent>> | undefined
     let ended = false
+    let sourceFailure: { readonly error: unknown } | undefined
     try {
       while (!ended || window.length > 0) {
         const [oldest] = window
@@ -138,7 +139,13 @@ class HttpProducer implements Producer {
           yield await oldest
           continue
         }
-        reading ??= Promise.resolve(source.next())
+        // A source that fails ends; what it gave before is seen through first.
+        reading ??= Promise.resolve()
+          .then(() => source.next())
+          .catch(error => {
+            sourceFailure = { error }
+            return { done: true, value: undefined }
+          })
         // A slow source must not keep back the outcomes of what it gave already.
         const next = await Promise.race([reading, ...(oldest === undefined ? [] : [oldest.then(() => undefined)])])
         if (next === undefined) {
@@ -156,6 +163,7 @@ class HttpProducer implements Producer {
         outcome.catch(() => undefined) // Thrown where it is awaited; not a second time when the reader has left.
         window.push(outcome)
       }
+      if (sourceFailure !== undefined) throw sourceFailure.error
     } finally {
       if (!ended) void Promise.resolve(source.return?.()).catch(() => undefined)
     }

@@ -6,7 +6,7 @@
  * A transmitter that does not answer, or refuses a request whole, holds back everything.
  */
 import { type Backoff, backoffMs } from './backoff.ts'
-import { type Answer, bearer, parseObject, post, reasonOf, type TokenSource } from './http.ts'
+import { type Answer, bearer, exchange, parseObject, reasonOf, type TokenSource } from './http.ts'
 import { type Failure, readAnswer, readBatch, readFailure, type Verdict } from './publish-answer.ts'
 import { type Delivery, PublishError, type Published } from './publish-error.ts'
 
@@ -46,6 +46,8 @@ interface Request {
   readonly controller: AbortController
 }
 
+/** A refused call also lists receivers that did not take the event, with other words. */
+const TAKEN: ReadonlySet<string> = new Set(['queued', 'duplicate', 'disabled'])
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024
 
 export class PublishQueue {
@@ -183,7 +185,8 @@ export class PublishQueue {
   async #post({ items, controller }: Request): Promise<Answer> {
     const [first] = items
     const alone = items.length === 1 && first !== undefined
-    return post({
+    return exchange({
+      method: 'POST',
       url: `${this.#options.url}/v1/events${alone ? '' : '/batch'}`,
       headers: { authorization: await bearer(this.#options.token), 'content-type': 'application/json' },
       body: alone ? first.json : `{"items":[${items.map(item => item.json).join(',')}]}`,
@@ -241,7 +244,9 @@ export class PublishQueue {
       const before = delivery.status === 'duplicate' ? item.taken.get(delivery.receiver) : undefined
       return before ?? delivery
     })
-    for (const delivery of deliveries ?? []) item.taken.set(delivery.receiver, delivery)
+    for (const delivery of deliveries ?? []) {
+      if (TAKEN.has(delivery.status)) item.taken.set(delivery.receiver, delivery)
+    }
     if (verdict.kind === 'taken') {
       this.#settle(item)
       item.resolve({ id: item.id, deliveries: deliveries ?? [] })
