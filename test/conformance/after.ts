@@ -73,11 +73,12 @@ export async function pollFaults(feed: Feed, owed: readonly string[], gone: read
   const sentinel = 'conf-sentinel'
   await feed.enqueue(sentinel)
   const seen = new Map<string, number>()
-  const missing = () => owed.filter(jti => !seen.has(jti))
-  for (let polls = 0; missing().length > 0 || (seen.get(sentinel) ?? 0) < 2; polls++) {
-    if (polls === SENTINEL_POLLS_MAX) {
-      return [`after ${polls} further polls ${[...missing(), sentinel].join(', ')} still had not come (again)`]
-    }
+  const missing = () => [
+    ...owed.filter(jti => !seen.has(jti)),
+    ...((seen.get(sentinel) ?? 0) < 2 ? [`${sentinel} (twice)`] : []),
+  ]
+  for (let polls = 0; missing().length > 0; polls++) {
+    if (polls === SENTINEL_POLLS_MAX) return [`${polls} further polls did not return ${missing().join(', ')}`]
     const { sets } = await feed.poll({})
     for (const jti of sets.keys()) seen.set(jti, (seen.get(jti) ?? 0) + 1)
   }

@@ -107,6 +107,12 @@ export class Feed {
     }
   }
 
+  /** A probe is held until something is available, and takes nothing (RFC 8936 §2.4.2). */
+  async awaitAvailable(): Promise<void> {
+    for (let polls = 0; polls < 10; polls++) if ((await this.poll({ maxEvents: 0 })).moreAvailable) return
+    throw new SetupFailed('nothing became available')
+  }
+
   async change(patch: { status?: string; settings?: ReceiverSettings }): Promise<void> {
     await this.api.patchReceiver(this.id, patch)
     const { settlesWithinMs } = this.#transmitter

@@ -145,9 +145,16 @@ const CHECKS: readonly Check[] = [
   },
   {
     sentence: /oldest held one.* is released/i,
-    async afterwards({ meanwhile }) {
-      const released = await endedOnes(meanwhile.companions)
-      return released.length === 0 ? [] : [`${released.length} of the newer polls ended as well`]
+    async afterwards({ scene: { feed }, meanwhile }) {
+      const [oldest, ...newer] = meanwhile.companions
+      if (oldest === undefined) return ['there were no newer polls']
+      // One more releases the next; answers to later requests show that the earlier ones were looked at.
+      const further = feed.openPoll({})
+      await Promise.race([oldest.outcome, further.outcome])
+      for (let probes = 0; probes < 3; probes++) await feed.poll({ maxEvents: 0, returnImmediately: true })
+      const tooMany = [...newer, further].filter(({ ended }) => ended).length
+      further.abort()
+      return oldest.ended && tooMany === 0 ? [] : [`${tooMany} polls newer than the two oldest ended as well`]
     },
   },
   {

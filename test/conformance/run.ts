@@ -4,7 +4,7 @@ import { givenLab, type Lab, ownLab } from './lab.ts'
 import { OWN_LIMITS } from './own-server.ts'
 import { table, totalsOf } from './report.ts'
 import { AT_A_TIME, runAll } from './run-all.ts'
-import { defaultVectorsFile, readVectors } from './vector.ts'
+import { readVectors, vectorFiles } from './vector.ts'
 
 interface Options {
   url?: URL
@@ -34,7 +34,7 @@ const command = new Command('conformance')
   .option('--internal-url <url>', 'base of the internal listener (needed with --url)', url)
   .option('--ops-url <url>', 'base of the operations listener; without it counters are not looked at', url)
   .option('--admin-token <token>', 'admin token (needed with --url; else ADMIN_TOKEN)')
-  .option('--vectors <file>', 'vector file (default: the one of this folder)')
+  .option('--vectors <file>', 'vector file (default: vectors.json and further-vectors.json of this folder)')
   .option('--only <ids>', 'comma-separated ids', list)
   .option('--json', 'print JSON')
   .option('--held-polls <n>', 'W of the given server', whole, OWN_LIMITS.heldPollsPerReceiver)
@@ -63,7 +63,8 @@ process.exitCode = await main(options).catch(error => {
 })
 
 async function main(options: Options): Promise<number> {
-  const all = await readVectors(options.vectors ?? defaultVectorsFile)
+  const files = options.vectors === undefined ? vectorFiles : [options.vectors]
+  const all = (await Promise.all(files.map(readVectors))).flat()
   const vectors = options.only === undefined ? all : all.filter(({ id }) => options.only?.includes(id))
   const unknown = options.only?.filter(id => !all.some(vector => vector.id === id)) ?? []
   if (unknown.length > 0) throw new Error(`no such vector: ${unknown.join(', ')}`)

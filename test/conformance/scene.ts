@@ -103,8 +103,7 @@ async function fill(
   }
   await deliver(delivered)
   if (given.owedAgain?.length) {
-    // A probe is held until something is available and takes nothing (RFC 8936 §2.4.2).
-    while (!(await feed.poll({ maxEvents: 0 })).moreAvailable) {}
+    await feed.awaitAvailable()
     await feed.change({ settings })
   }
   await enqueue(feed, queued)

@@ -126,13 +126,15 @@ export class InternalApi {
 
   async #fetch(method: string, path: string, body?: string, contentType?: string): Promise<Response> {
     const { internalUrl, adminToken } = this.#transmitter
-    return fetch(new URL(path, withSlash(internalUrl)), {
+    return await fetch(new URL(path, withSlash(internalUrl)), {
       method,
       headers: {
         authorization: `Bearer ${adminToken}`,
         ...(body === undefined || contentType === undefined ? {} : { 'content-type': contentType }),
       },
       ...(body === undefined ? {} : { body }),
+    }).catch(error => {
+      throw new SetupFailed(`${method} /${path}: ${error.cause?.message ?? error.message}`)
     })
   }
 }

@@ -3,9 +3,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Lab, ownLab } from './lab.ts'
 import { runAll } from './run-all.ts'
 import type { Result } from './run-vector.ts'
-import { defaultVectorsFile, readVectors } from './vector.ts'
+import { readVectors, vectorFiles } from './vector.ts'
 
-const vectors = await readVectors(defaultVectorsFile)
+const vectors = (await Promise.all(vectorFiles.map(readVectors))).flat()
 
 describe('conformance vectors', () => {
   let lab: Lab
