@@ -2,15 +2,50 @@
  * `npm run bench [-- name… --quick --json --check --profile DIR]`: measures the budgets of the design, each against its
  * yardstick in the same run. Without names: all. `--check` ends with 1 when a budget is missed.
  */
+
 import { cpus, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
+import { commands } from './commands.ts'
+import { confirmDrain, confirmPublish } from './confirm.ts'
+import { drainFlat } from './drain-flat.ts'
 import { drainPage1 } from './drain-page-1.ts'
 import { drainPage100 } from './drain-page-100.ts'
+import { fanOut } from './fan-out.ts'
 import { type BenchResult, measure } from './harness/alternate.ts'
 import type { Bench, Setting } from './harness/bench.ts'
 import { renderBench, renderSummary } from './harness/report.ts'
+import { heldIdle } from './held-idle.ts'
+import { heldLatency } from './held-latency.ts'
+import { heldMemory } from './held-memory.ts'
+import { loadLimit } from './load-limit.ts'
+import { processes } from './processes.ts'
+import { publishBatch } from './publish-batch.ts'
+import { publishOne } from './publish-one.ts'
+import { receivers } from './receivers.ts'
+import { redisBytes } from './redis-bytes.ts'
+import { registrySize } from './registry-size.ts'
+import { startTime } from './start-time.ts'
 
-const benches: readonly Bench[] = [drainPage100, drainPage1]
+const benches: readonly Bench[] = [
+  drainPage100,
+  drainPage1,
+  publishOne,
+  publishBatch,
+  heldLatency,
+  heldMemory,
+  drainFlat,
+  redisBytes,
+  registrySize,
+  commands,
+  fanOut,
+  receivers,
+  processes,
+  confirmPublish,
+  confirmDrain,
+  startTime,
+  heldIdle,
+  loadLimit,
+]
 
 const ROUNDS = 5
 const QUICK_ROUNDS = 2

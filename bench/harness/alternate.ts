@@ -16,7 +16,7 @@ export interface SideResult extends Summary {
 
 export interface BudgetResult {
   readonly ours: string
-  readonly against: string
+  readonly against: string | number
   /** Median of the ratios of the rounds, and their spread. */
   readonly ratio: Summary
   readonly atLeast?: number
@@ -72,12 +72,16 @@ export async function measure(
     unit: bench.unit,
     sides: sides.map((side, at) => summarizeSide(side.name, samples[at]!)),
     budgets: bench.budgets.map(budget => {
-      const ratios = valuesOf(budget.ours).map((value, round) => value / valuesOf(budget.against)[round]!)
+      const ratios = valuesOf(budget.ours).map((value, round) => value / otherValue(budget.against, round))
       const ratio = summarize(ratios)
       const met = ratio.median >= (budget.atLeast ?? 0) && ratio.median <= (budget.atMost ?? Number.POSITIVE_INFINITY)
       return { ...budget, ratio, met }
     }),
     disturbedRounds: disturbed,
+  }
+
+  function otherValue(against: string | number, round: number): number {
+    return typeof against === 'number' ? against : valuesOf(against)[round]!
   }
 
   function valuesOf(name: string): number[] {

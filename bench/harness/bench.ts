@@ -20,7 +20,8 @@ export interface Side {
 
 export interface Budget {
   readonly ours: string
-  readonly against: string
+  /** The other side, or a number to be measured against. */
+  readonly against: string | number
   readonly atLeast?: number
   readonly atMost?: number
 }
@@ -29,7 +30,7 @@ export interface Bench {
   readonly name: string
   readonly what: string
   readonly unit: string
-  /** Measured rounds when the first figures of a window are not to be thrown away, such as start times. */
+  /** False: the first round counts, as each begins anew. */
   readonly warmUp?: boolean
   /** At most so many rounds, where one takes long or where the figure hardly varies. */
   readonly roundsMax?: number

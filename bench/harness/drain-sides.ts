@@ -101,8 +101,14 @@ export function scriptsAlone(setting: Setting, redis: RedisServer, shape: DrainS
   }
 }
 
-export async function ourDrain(setting: Setting, redis: RedisServer, load: Worker, shape: DrainShape): Promise<Side> {
-  const transmitter = await startTransmitter(setting, redis.url)
+export async function ourDrain(
+  setting: Setting,
+  redis: RedisServer,
+  load: Worker,
+  shape: DrainShape,
+  env: Record<string, string> = {},
+): Promise<Side> {
+  const transmitter = await startTransmitter(setting, redis.url, env)
   const ids = receiverIds(shape.receivers)
   const feeds = await addReceivers(transmitter, ids)
   const fill = openPreload(setting, redis.url, 'set')

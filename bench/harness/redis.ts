@@ -33,7 +33,7 @@ export async function startRedis(setting: Setting, extra: Record<string, string>
     ...extra,
   }
   const binary = await findServerBinary({ named: process.env.REDIS_SERVER_BIN || undefined })
-  const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])
+  const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, ...value.split(' ')])
   const program = startProgram(binary.path, args, binary.env)
   setting.defer(() => program.stop())
   const client = new Redis(port, '127.0.0.1', { lazyConnect: true, retryStrategy: () => 20 })

@@ -16,6 +16,7 @@ export interface Transmitter {
   readonly pid: number
   readonly publicPort: number
   readonly internalPort: number
+  readonly keysDir: string
   /** Header lines of an administrator. */
   readonly adminHeaders: string
   stop(): Promise<void>
@@ -62,6 +63,7 @@ export async function startTransmitter(
     pid: program.pid,
     publicPort,
     internalPort,
+    keysDir: keys,
     adminHeaders: `authorization: Bearer ${ADMIN_TOKEN}\r\n`,
     stop: program.stop,
     admin: async <T>(method: string, path: string, body?: unknown): Promise<T> => {
@@ -82,27 +84,33 @@ export async function startTransmitter(
 
 export const EVENT_TYPE = 'https://schemas.openid.net/secevent/caep/event-type/session-revoked'
 
-export const audienceOf = (id: string) => `https://${id}.example/`
+export interface Registration {
+  readonly eventTypes?: readonly string[]
+  /** Each with a token of its own; without, the feeds cannot be polled. */
+  readonly tokens?: boolean
+}
 
-/** Registers receivers, each with a token of its own; some at a time, so that thousands do not take minutes. */
+/** Registers receivers; some at a time, so that thousands do not take minutes. */
 export async function addReceivers(
   transmitter: Transmitter,
   ids: readonly string[],
-  eventTypes: readonly string[] = ['*'],
+  { eventTypes = ['*'], tokens = true }: Registration = {},
 ): Promise<Feed[]> {
   const feeds: Feed[] = new Array(ids.length)
   let next = 0
   const add = async () => {
     for (let at = next++; at < ids.length; at = next++) {
       const id = ids[at]!
-      await transmitter.admin('POST', '/v1/receivers', { id, audience: audienceOf(id), eventTypes })
-      const { token } = await transmitter.admin<{ token: string }>('POST', '/v1/tokens', {
-        scope: 'poll',
-        receiver: id,
-      })
-      feeds[at] = { path: `/receivers/${id}/poll`, headers: `authorization: Bearer ${token}\r\n` }
+      await transmitter.admin('POST', '/v1/receivers', { id, audience: `https://${id}.example/`, eventTypes })
+      feeds[at] = { path: `/receivers/${id}/poll`, headers: tokens ? await pollHeaders(transmitter, id) : '' }
     }
   }
   await Promise.all(Array.from({ length: 16 }, add))
   return feeds
+}
+
+async function pollHeaders(transmitter: Transmitter, receiver: string): Promise<string> {
+  const { token } = await transmitter.admin<{ token: string }>('POST', '/v1/tokens', { scope: 'poll', receiver })
+  return `authorization: Bearer ${token}
+`
 }

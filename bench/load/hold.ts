@@ -13,9 +13,12 @@ export async function hold(input: HoldInput): Promise<number> {
       const feed = polls[at]!
       const connection = await HttpConnection.open(input.port)
       held.push(connection)
-      connection.send(post(feed.path, feed.headers, '{}'), (status, body) => {
-        throw new Error(`a held poll was answered ${status}: ${body.toString('latin1', 0, 300)}`)
-      })
+      const poll = () =>
+        connection.send(post(feed.path, feed.headers, '{}'), (status, body) => {
+          if (status !== 200) throw new Error(`a held poll was answered ${status}: ${body.toString('latin1', 0, 300)}`)
+          poll() // Its wait was over.
+        })
+      poll()
     }
   }
   await Promise.all(Array.from({ length: 64 }, open))

@@ -6,5 +6,6 @@ import { hold, letGo } from './hold.ts'
 import { mixed } from './mixed.ts'
 import { publish } from './publish.ts'
 import { wake } from './wake.ts'
+import { take, walk } from './walk.ts'
 
-answerCalls({ ask, drain, hold, letGo, mixed, publish, wake })
+answerCalls({ ask, drain, hold, letGo, mixed, publish, take, wake, walk })

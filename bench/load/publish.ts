@@ -39,7 +39,7 @@ export async function publish(input: PublishInput): Promise<Window> {
         }),
     ),
   )
-  window.close(calls * input.batch)
+  window.close(calls * input.batch, { calls })
   for (const connection of connections) connection.close()
   return window.result
 }

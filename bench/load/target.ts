@@ -79,3 +79,18 @@ export interface MixedInput {
   readonly seconds: number
   readonly watched: Watched
 }
+
+export interface WalkInput {
+  readonly port: number
+  readonly feeds: readonly Feed[]
+  readonly page: number
+  readonly pollsEach: number
+  readonly watched: Watched
+}
+
+export interface TakeInput {
+  readonly port: number
+  readonly feed: Feed
+  readonly page: number
+  readonly pages: number
+}

@@ -2,6 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { answerCalls } from '../harness/child.ts'
+import type { Watched } from '../harness/cpu.ts'
 import type { Window } from '../load/target.ts'
 import { MeasuredWindow } from '../load/window.ts'
 
@@ -10,6 +11,7 @@ interface Input {
   readonly channels: number
   readonly perSecond: number
   readonly seconds: number
+  readonly watched: Watched
 }
 
 async function notify(input: Input): Promise<Window> {
@@ -19,7 +21,7 @@ async function notify(input: Input): Promise<Window> {
   await subscriber.subscribe(...names)
   const sentMs = new Map<string, number>()
   let received = 0
-  const window = new MeasuredWindow({})
+  const window = new MeasuredWindow(input.watched)
   subscriber.on('message', channel => {
     window.took(performance.now() - sentMs.get(channel)!)
     received += 1
