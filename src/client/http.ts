@@ -1,4 +1,5 @@
 /** What both clients need of HTTP: one bounded exchange with a deadline, and the few headers they read. */
+import { parseJson } from '../protocol/json-parse.ts'
 
 /** A token, or how to get the one that counts now: asked before every request, so that a rotated token is picked up. */
 export type TokenSource = string | (() => string | Promise<string>)
@@ -80,7 +81,7 @@ export async function bearer(token: TokenSource): Promise<string> {
 
 export function parseObject(text: string): Record<string, unknown> | undefined {
   try {
-    const value: unknown = JSON.parse(text)
+    const value = parseJson(text)
     return typeof value === 'object' && value !== null && !Array.isArray(value)
       ? (value as Record<string, unknown>)
       : undefined
