@@ -4,8 +4,8 @@
  * the distribution, and nothing is installed.
  */
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
-import { delimiter, join } from 'node:path'
+import { copyFile, mkdir, mkdtemp, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { basename, delimiter, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { probe, type ServerBinary } from './probe.ts'
 
@@ -17,6 +17,7 @@ const PROGRAM = 'redis-check-rdb'
 /** The program looks at the name it is called by: by this one it is the server. */
 const SERVER = 'redis-server'
 const COMMAND_MS = 300_000
+const WORKSPACE = '.fetching-'
 
 /** The server in a directory that `fetchDebianServer` made. */
 export async function unpackedServer(directory: string): Promise<ServerBinary | { readonly refused: string }> {
@@ -33,12 +34,13 @@ export async function hasDebianTools(): Promise<boolean> {
 }
 
 /**
- * Fetches and unpacks into `directory`, which appears whole or not at all.
+ * Fetches and unpacks into `directory`, which appears whole or not at all. For one caller at a time.
  * @returns why not, where what was fetched does not run here or is too old.
  * @throws {Error} the package manager's own words.
  */
 export async function fetchDebianServer(directory: string): Promise<ServerBinary | { readonly refused: string }> {
-  const workspace = await mkdtemp(`${directory}.`)
+  await removeScraps(directory)
+  const workspace = await mkdtemp(`${directory}${WORKSPACE}`)
   try {
     await download(workspace)
     const assembled = await assemble(workspace)
@@ -53,14 +55,24 @@ export async function fetchDebianServer(directory: string): Promise<ServerBinary
   }
 }
 
-/** Downloads the package and those libraries it needs that this system does not have. */
+/** What a process left that was killed while it fetched. */
+async function removeScraps(directory: string): Promise<void> {
+  const cache = dirname(directory)
+  const scraps = (await readdir(cache)).filter(name => name.startsWith(`${basename(directory)}${WORKSPACE}`))
+  await Promise.all(scraps.map(name => rm(join(cache, name), { recursive: true, force: true })))
+}
+
+/** Downloads the package and all that it depends on. */
 async function download(workspace: string): Promise<void> {
   const config = join(workspace, 'apt.conf')
   await mkdir(join(workspace, 'state', 'lists', 'partial'), { recursive: true })
   await mkdir(join(workspace, 'cache', 'archives', 'partial'), { recursive: true })
+  await writeFile(join(workspace, 'status'), '')
   const settings = [
     `Dir::State "${workspace}/state";`,
     `Dir::Cache "${workspace}/cache";`,
+    // As if nothing were installed: what is held, broken or half upgraded on this system is no concern of ours.
+    `Dir::State::status "${workspace}/status";`,
     // All that is written is ours: there is nothing to lock, and another user could not enter our directory.
     'Debug::NoLocking "true";',
     'APT::Sandbox::User "root";',
@@ -83,9 +95,7 @@ async function download(workspace: string): Promise<void> {
     })
   // A source that does not answer fails the update, and matters only if the package was to come from it.
   const updated = await apt('update').then(() => undefined, reason)
-  // `--reinstall`: also where the package is installed, but its directory is not on PATH.
-  const install = ['install', '--download-only', '--reinstall', '--no-install-recommends', '--yes', PACKAGE]
-  await apt(...install).catch(error => {
+  await apt('install', '--download-only', '--no-install-recommends', '--yes', PACKAGE).catch(error => {
     throw new Error([reason(error), updated].filter(Boolean).join(' '))
   })
 }
@@ -96,22 +106,41 @@ function reason(error: unknown): string {
   return /^E: (.*)$/m.exec(stderr ?? '')?.[1] ?? message.split('\n')[0] ?? message
 }
 
-/** @returns a directory with `bin` and `lib`: what the server needs, out of all that the packages hold. */
+/** @returns a directory with `bin` and `lib`: the server, and the libraries it needs that this system does not have. */
 async function assemble(workspace: string): Promise<string> {
   const root = join(workspace, 'root')
   const archives = join(workspace, 'cache', 'archives')
   for (const name of await readdir(archives)) {
     if (name.endsWith('.deb')) await run('dpkg-deb', ['--extract', join(archives, name), root], { timeout: COMMAND_MS })
   }
+  const files = new Map<string, string>()
+  for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
+    if (!entry.isDirectory()) files.set(entry.name, join(entry.parentPath, entry.name))
+  }
   const server = join(workspace, 'server')
   await mkdir(join(server, 'bin'), { recursive: true })
   await mkdir(join(server, 'lib'))
-  for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
-    const from = join(entry.parentPath, entry.name)
-    if (entry.name === PROGRAM && entry.parentPath.endsWith('/bin')) await rename(from, join(server, 'bin', PROGRAM))
-    // Links among them are relative, and from one directory to the same.
-    else if (/\.so(\.|$)/.test(entry.name) && !entry.isDirectory()) await rename(from, join(server, 'lib', entry.name))
-  }
+  const program = files.get(PROGRAM)
+  if (program === undefined) throw new Error(`the package ${PACKAGE} has no ${PROGRAM}`)
+  await copyFile(program, join(server, 'bin', PROGRAM))
   await symlink(PROGRAM, join(server, 'bin', SERVER))
+  await addLibraries(server, files)
   return server
+}
+
+/** Nothing stands in for a library of the system: ours could not go with its dynamic linker. */
+async function addLibraries(server: string, files: Map<string, string>): Promise<void> {
+  const directory = join(server, 'lib')
+  const env = { ...process.env, LC_ALL: 'C', LD_LIBRARY_PATH: directory }
+  for (;;) {
+    const { stdout } = await run('ldd', [join(server, 'bin', PROGRAM)], { env, timeout: COMMAND_MS })
+    const missing = new Set(Array.from(stdout.matchAll(/^\s*(\S+) => not found$/gm), match => match[1] ?? ''))
+    const found = [...missing].filter(name => files.has(name))
+    // What is missing still is told when the server is tried. A library that was added may need more.
+    if (found.length === 0) return
+    for (const name of found) {
+      await copyFile(files.get(name) as string, join(directory, name))
+      files.delete(name)
+    }
+  }
 }
