@@ -5,7 +5,16 @@
 import { constants } from 'node:fs'
 import { open, readdir, rename, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type CryptoKey, calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose'
+import {
+  CompactSign,
+  type CryptoKey,
+  calculateJwkThumbprint,
+  compactVerify,
+  exportJWK,
+  generateKeyPair,
+  importJWK,
+  type JWK,
+} from 'jose'
 import { SetupError } from '../errors.ts'
 import { isSigningAlg, keyMisfit, publicMembers, SIGNING_ALGS, type SigningAlg } from './algorithms.ts'
 import { KEY_STATES, type KeyState, type KeyTimes, type PublicKeyRecord } from './key-record.ts'
@@ -80,13 +89,9 @@ export async function loadKey(name: string, text: string): Promise<LoadedKey> {
   if (misfit !== undefined) throw refuse(misfit)
   if (typeof jwk.d !== 'string') throw refuse('it is not a private key')
   const members = publicMembers(jwk)
-  let key: CryptoKey
-  try {
-    key = (await importJWK({ ...members, ...privateMembers(jwk) }, alg)) as CryptoKey
-    await importJWK(members, alg)
-  } catch {
-    throw refuse('it is damaged')
-  }
+  const key = await importPair(members, { ...members, ...privateMembers(jwk) }, alg).catch(() => {
+    throw refuse('it is damaged, or its public and private members are not one key')
+  })
   return {
     kid,
     alg,
@@ -98,6 +103,14 @@ export async function loadKey(name: string, text: string): Promise<LoadedKey> {
     key,
     thumbprint: await calculateJwkThumbprint(members),
   }
+}
+
+/** @returns the private key, once the public one was seen to verify what it signs: that is what receivers will have. */
+async function importPair(publicJwk: JWK, privateJwk: JWK, alg: SigningAlg): Promise<CryptoKey> {
+  const key = (await importJWK(privateJwk, alg)) as CryptoKey
+  const probe = await new CompactSign(new Uint8Array()).setProtectedHeader({ alg }).sign(key)
+  await compactVerify(probe, await importJWK(publicJwk, alg))
+  return key
 }
 
 function privateMembers(jwk: Partial<StoredKey>): JWK {

@@ -10,7 +10,7 @@ import type { SigningAlg } from './algorithms.ts'
 import { checkDirectory, type LoadedKey, loadKey, makeKey, readKeyFiles, writeKey } from './key-file.ts'
 import { type PublicKeyRecord, settleStates } from './key-record.ts'
 
-export type { SigningAlg } from './algorithms.ts'
+export { SIGNING_ALGS, type SigningAlg } from './algorithms.ts'
 export type { KeyState, PublicKeyRecord } from './key-record.ts'
 
 export interface KeyRingOptions {
