@@ -12,6 +12,7 @@ import { registerPoll } from './cli/poll.ts'
 import { registerPublish } from './cli/publish.ts'
 import { registerReceivers } from './cli/receivers.ts'
 import { registerReplay } from './cli/replay.ts'
+import { registerServe } from './cli/serve.ts'
 import { registerSets } from './cli/sets.ts'
 import { registerStatus } from './cli/status.ts'
 import { registerTokens } from './cli/tokens.ts'
@@ -33,6 +34,7 @@ const program = new Command('setstream')
   .showHelpAfterError('(--help shows how it is used)')
 
 for (const register of [
+  registerServe,
   registerReceivers,
   registerTokens,
   registerPublish,

@@ -67,12 +67,18 @@ async function readText(response: Response, bytesMax: number): Promise<string> {
   return text + decoder.decode()
 }
 
+/** Whatever is asked for: a mistaken date must not silence a client for a year. */
+const RETRY_AFTER_MAX_MS = 3_600_000
+
 /** RFC 9110 §10.2.3: seconds, or a date. */
 export function retryAfterMs(header: string | null, nowMs: number): number | undefined {
-  if (header === null) return undefined
-  if (/^\d{1,9}$/.test(header)) return Number(header) * 1000
-  const atMs = Date.parse(header)
-  return Number.isNaN(atMs) ? undefined : Math.max(0, atMs - nowMs)
+  const ms = /^\d+$/.test(header ?? '') ? Number(header) * 1000 : dateMs(header ?? '') - nowMs
+  return Number.isNaN(ms) ? undefined : Math.min(RETRY_AFTER_MAX_MS, Math.max(0, ms))
+}
+
+/** Of an HTTP date; Date.parse alone makes something of almost any text. */
+function dateMs(text: string): number {
+  return /^[A-Z][a-z]{2}, .* GMT$/.test(text) ? Date.parse(text) : Number.NaN
 }
 
 export async function bearer(token: TokenSource): Promise<string> {

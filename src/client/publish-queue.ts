@@ -129,11 +129,11 @@ export class PublishQueue {
     for (const wake of waiters) wake()
   }
 
-  /** After the current turn, so that events handed over together travel together. */
+  /** Not before the current turn is over, so that events handed over together travel together. */
   #schedulePump(): void {
     if (this.#pumpScheduled) return
     this.#pumpScheduled = true
-    queueMicrotask(() => {
+    setImmediate(() => {
       this.#pumpScheduled = false
       this.#pump()
     })

@@ -47,6 +47,8 @@ export interface PublishDependencies {
   readonly keys: KeyRing
   readonly limitsOf: LimitsOf
   readonly metrics: Metrics
+  /** Refuses until the public keys are published: no receiver could verify what was signed before. */
+  readonly startup: { requireDone(): void }
 }
 
 /** Bounds of one append call, so that no script runs long. */
@@ -86,6 +88,7 @@ export class Publisher {
 
   /** @returns one outcome per event, in order; each stands for itself. @throws {TransmitterError} too_large for the whole call */
   async publishAll(events: readonly unknown[], producer: Producer): Promise<(Published | TransmitterError)[]> {
+    this.#deps.startup.requireDone()
     const items: (Item | TransmitterError)[] = []
     for (const event of events) {
       items.push(await this.#plan(event, producer).catch(asOutcome))

@@ -269,11 +269,18 @@ export class SetStore {
   /** @param fromMs and `toMs`: when the SETs were acknowledged, both ends included. */
   async replay(receiver: string, fromMs: number, toMs: number | undefined, count: number) {
     const k = this.#keys.of(receiver)
-    const [moved, more, oldestMs] = (await this.#scripts.replay(
+    const [moved, more, oldestMs, nowMs] = (await this.#scripts.replay(
       [k.log, k.ids, k.acked, k.counts, k.receiver, k.wake],
       [fromMs, toMs ?? '+', count],
-    )) as [number, number, number]
-    return { moved, more: more === 1, retainedFromMs: oldestMs < 0 ? undefined : oldestMs }
+    )) as [number, number, number, number]
+    return { moved, more: more === 1, retainedFromMs: oldestMs < 0 ? undefined : oldestMs, nowMs }
+  }
+
+  /** How many are still retained of that time; 1 000 stands for so many or more. */
+  async retainedBetween(receiver: string, fromMs: number, toMs: number): Promise<number> {
+    const k = this.#keys.of(receiver)
+    const entries = await this.#redis.xrange(k.acked, fromMs, toMs, 'COUNT', 1000).catch(storeFailure)
+    return entries.length
   }
 
   async trim(receiver: string, retainAckedMs: number, retainErrorsMs: number, count: number) {

@@ -10,7 +10,8 @@ export type ParkReason = 'reported' | 'attempts' | 'expired' | 'disabled'
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 const LONG_SECONDS = [...SECONDS, 60, 300, 1800, 3600, 21_600, 86_400]
 
-export function createMetrics() {
+/** @param heldPolls how many polls are held now; asked at each scrape. */
+export function createMetrics(heldPolls: () => number) {
   const registry = new Registry()
   const registers = [registry]
   const counter = (name: string, help: string) => new Counter({ name, help: `${help} Per process: sum.`, registers })
@@ -31,7 +32,14 @@ export function createMetrics() {
     unrouted: counter('setstream_unrouted_events_total', 'Events that no receiver is subscribed to.'),
     unknownMembers: counter('setstream_unknown_members_total', 'Members of polls that the protocol does not know.'),
     polls: labelled('setstream_polls_total', 'Polls, by outcome.', 'outcome'),
-    heldPolls: new Gauge({ name: 'setstream_held_polls', help: 'Polls held now. Per process: sum.', registers }),
+    heldPolls: new Gauge({
+      name: 'setstream_held_polls',
+      help: 'Polls held now. Per process: sum.',
+      registers,
+      collect() {
+        this.set(heldPolls())
+      },
+    }),
     pollSeconds: histogram('setstream_poll_seconds', 'Time to answer a poll that was not held.', SECONDS),
     publishSeconds: histogram('setstream_publish_seconds', 'Time to answer a publish call.', SECONDS),
     publishToDeliverySeconds: histogram(

@@ -6,7 +6,7 @@
   KEYS[1]  stream  log    KEYS[2]  hash  ids    KEYS[3]  stream  acked    KEYS[4]  hash  counts    KEYS[5]  hash  receiver
   KEYS[6]  channel wake
   ARGV[1]  from, ms of the acknowledgement    ARGV[2]  to, ms, or '+'    ARGV[3]  SETs at the most
-  Returns  {moved, 1 if there may be more, ms of the oldest retained acknowledgement or -1}
+  Returns  {moved, 1 if there may be more, ms of the oldest retained acknowledgement or -1, now ms}
 ]]
 local log, ids, acked = KEYS[1], KEYS[2], KEYS[3]
 local NO_IDLE_TIME = '9007199254740991'
@@ -30,4 +30,4 @@ if moved > 0 then
   if redis.call('HGET', KEYS[5], 'status') == 'enabled' then redis.call('SPUBLISH', KEYS[6], '') end
 end
 local first = redis.call('XRANGE', acked, '-', '+', 'COUNT', 1)
-return { moved, #listed == tonumber(ARGV[3]) and 1 or 0, first[1] and (parseId(first[1][1])) or -1 }
+return { moved, #listed == tonumber(ARGV[3]) and 1 or 0, first[1] and (parseId(first[1][1])) or -1, clock() }

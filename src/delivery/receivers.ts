@@ -1,0 +1,106 @@
+/** The registry of receivers as an operator uses it. Every change is told to all processes before it is answered. */
+import { TransmitterError } from '../errors.ts'
+import {
+  type ReceiverInput,
+  type ReceiverPatch,
+  validateReceiverInput,
+  validateReceiverPatch,
+} from '../protocol/receiver.ts'
+import type { KeyRing } from '../signing/key-ring.ts'
+import type { Epoch } from '../store/epoch.ts'
+import type { ListPage, Receiver, ReceiverStore } from '../store/receiver-store.ts'
+import type { Retention } from './retention.ts'
+
+export interface ReceiversDependencies {
+  readonly store: ReceiverStore
+  readonly epoch: Epoch
+  readonly keys: Pick<KeyRing, 'algorithms'>
+  readonly retention: Retention
+}
+
+/** Two writers that keep meeting is a fault of theirs; a few times is chance. */
+const UPDATE_TRIES = 10
+
+export class Receivers {
+  readonly #deps: ReceiversDependencies
+
+  constructor(deps: ReceiversDependencies) {
+    this.#deps = deps
+  }
+
+  /** @throws {TransmitterError} bad_request with every fault, conflict */
+  async create(input: unknown): Promise<Receiver> {
+    const faults = validateReceiverInput(input)
+    const valid = input as ReceiverInput
+    if (faults.length === 0) faults.push(...this.#algorithmFaults(valid.settings?.signingAlg))
+    if (faults.length > 0) throw new TransmitterError('bad_request', 'The receiver is not valid.', { faults })
+    const receiver = await this.#deps.store.create(valid, Date.now())
+    // Told in either case: if the id is taken because an earlier call died before it told, this heals it.
+    await this.#deps.epoch.tell({ kind: 'receiver', id: valid.id })
+    if (receiver === undefined) throw new TransmitterError('conflict', 'This id is or was in use.')
+    return receiver
+  }
+
+  /** @throws {TransmitterError} not_found */
+  async get(id: string): Promise<Receiver> {
+    const stored = await this.#deps.store.get(id)
+    if (stored === undefined) throw unknownReceiver()
+    return stored.receiver
+  }
+
+  /** A JSON merge patch (RFC 7396). @throws {TransmitterError} bad_request, not_found, conflict */
+  async patch(id: string, patch: unknown): Promise<Receiver> {
+    const faults = validateReceiverPatch(patch)
+    const valid = patch as ReceiverPatch
+    if (faults.length === 0) faults.push(...this.#algorithmFaults(valid.settings?.signingAlg ?? undefined))
+    if (faults.length > 0) throw new TransmitterError('bad_request', 'The patch is not valid.', { faults })
+    for (let attempt = 0; attempt < UPDATE_TRIES; attempt++) {
+      const before = await this.#deps.store.get(id)
+      if (before === undefined) throw unknownReceiver()
+      const after = merge(before.receiver, valid)
+      const outcome = await this.#deps.store.update(before, after)
+      if (outcome === undefined) throw unknownReceiver()
+      if (outcome === 'changed') continue
+      await this.#deps.epoch.tell({ kind: 'receiver', id })
+      // A crash in here leaves the rest to the next pass of retention.
+      if (after.status === 'disabled') await this.#deps.retention.parkAll(after)
+      return after
+    }
+    throw new TransmitterError('conflict', 'The receiver keeps being changed by others. Try again.')
+  }
+
+  /** @throws {TransmitterError} not_found, conflict unless it is disabled or `force` is given */
+  async remove(id: string, force: boolean): Promise<void> {
+    const outcome = await this.#deps.store.remove(id, force)
+    if (outcome === undefined) throw unknownReceiver()
+    if (outcome === 'enabled') {
+      throw new TransmitterError('conflict', 'Only a disabled receiver is deleted, or any with force=true.')
+    }
+    await this.#deps.epoch.tell({ kind: 'receiver', id })
+  }
+
+  list(limit: number, cursor: string | undefined): Promise<ListPage<Receiver>> {
+    return this.#deps.store.list(limit, cursor)
+  }
+
+  #algorithmFaults(alg: string | undefined) {
+    if (alg === undefined || (this.#deps.keys.algorithms() as readonly string[]).includes(alg)) return []
+    return [
+      { at: '/settings/signingAlg', message: 'has no current signing key: make one with `setstream keys generate`' },
+    ]
+  }
+}
+
+export function unknownReceiver(): TransmitterError {
+  return new TransmitterError('not_found', 'No such receiver.')
+}
+
+function merge(receiver: Receiver, patch: ReceiverPatch): Receiver {
+  const { settings: settingsPatch, ...rest } = patch
+  const settings = settingsPatch === null ? {} : withoutNulls({ ...receiver.settings, ...settingsPatch })
+  return withoutNulls({ ...receiver, ...rest, settings, updatedAtMs: Date.now() }) as unknown as Receiver
+}
+
+function withoutNulls(object: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== null && value !== undefined))
+}

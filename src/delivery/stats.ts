@@ -1,0 +1,107 @@
+/** What receivers hold and have been through, exact and now: derived from the log at each call. */
+import type { ReceiverStore } from '../store/receiver-store.ts'
+import type { Registry } from '../store/registry.ts'
+import type { ReceiverCounts, SetStore } from '../store/set-store.ts'
+import type { HeldPolls } from './held-polls.ts'
+import { unknownReceiver } from './receivers.ts'
+
+export interface StatsDependencies {
+  readonly sets: SetStore
+  readonly receivers: ReceiverStore
+  readonly registry: Registry
+  readonly heldPolls: HeldPolls
+}
+
+export interface ReceiverStats {
+  readonly receiver: string
+  readonly status: string
+  readonly queued: number
+  readonly inFlight: number
+  readonly owedAgain: number
+  readonly parked: number
+  readonly retained: number
+  readonly oldestUnackedSeconds: number
+  readonly published: number
+  readonly delivered: number
+  readonly redelivered: number
+  readonly acked: number
+  readonly bytes: number
+  readonly lastPollAt?: string
+  readonly heldPolls: number
+}
+
+export type StatsTotals = Omit<ReceiverStats, 'receiver' | 'status' | 'lastPollAt'> & { readonly receivers: number }
+
+/** Receivers asked at once, so that a look at all of them leaves Redis free for others. */
+const AT_ONCE = 100
+
+export class Stats {
+  readonly #deps: StatsDependencies
+
+  constructor(deps: StatsDependencies) {
+    this.#deps = deps
+  }
+
+  /** @throws {TransmitterError} not_found */
+  async of(receiver: string): Promise<ReceiverStats> {
+    const counts = await this.#deps.sets.count(receiver)
+    if (counts === undefined) throw unknownReceiver()
+    return this.#toStats(receiver, counts)
+  }
+
+  async page(limit: number, cursor: string | undefined) {
+    const { items, next } = await this.#deps.receivers.list(limit, cursor)
+    return { items: await this.#ofAll(items.map(({ id }) => id)), next }
+  }
+
+  async every(): Promise<ReceiverStats[]> {
+    return this.#ofAll((await this.#deps.registry.every()).map(({ id }) => id))
+  }
+
+  async #ofAll(receivers: readonly string[]): Promise<ReceiverStats[]> {
+    const stats: ReceiverStats[] = []
+    for (let from = 0; from < receivers.length; from += AT_ONCE) {
+      const part = receivers.slice(from, from + AT_ONCE)
+      const counts = await Promise.all(part.map(receiver => this.#deps.sets.count(receiver)))
+      counts.forEach((count, i) => {
+        if (count !== undefined) stats.push(this.#toStats(part[i] as string, count))
+      })
+    }
+    return stats
+  }
+
+  #toStats(receiver: string, counts: ReceiverCounts): ReceiverStats {
+    const { totals, nowMs: _nowMs, ...held } = counts
+    const lastPollMs = totals.lastPoll
+    return {
+      receiver,
+      ...held,
+      published: totals.appended ?? 0,
+      delivered: totals.delivered ?? 0,
+      redelivered: totals.redelivered ?? 0,
+      acked: totals.acknowledged ?? 0,
+      bytes: totals.bytes ?? 0,
+      ...(lastPollMs === undefined ? {} : { lastPollAt: new Date(lastPollMs).toISOString() }),
+      heldPolls: this.#deps.heldPolls.countOf(receiver),
+    }
+  }
+}
+
+export function totalsOf(all: readonly ReceiverStats[]): StatsTotals {
+  const sum = (name: keyof ReceiverStats) => all.reduce((total, stats) => total + (stats[name] as number), 0)
+  return {
+    receivers: all.length,
+    queued: sum('queued'),
+    inFlight: sum('inFlight'),
+    owedAgain: sum('owedAgain'),
+    parked: sum('parked'),
+    retained: sum('retained'),
+    oldestUnackedSeconds: all.reduce((oldest, stats) => Math.max(oldest, stats.oldestUnackedSeconds), 0),
+    published: sum('published'),
+    delivered: sum('delivered'),
+    redelivered: sum('redelivered'),
+    acked: sum('acked'),
+    bytes: sum('bytes'),
+    heldPolls: sum('heldPolls'),
+  }
+}

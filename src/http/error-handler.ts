@@ -1,0 +1,91 @@
+/** Failure code → status and body, nowhere else. Causes go to the log and never to the caller. */
+
+import { STATUS_CODES } from 'node:http'
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { type FailureCode, TransmitterError } from '../errors.ts'
+
+const statusOf = {
+  bad_request: 400,
+  unauthenticated: 401,
+  token_invalid: 401,
+  forbidden: 403,
+  not_found: 404,
+  method_not_allowed: 405,
+  conflict: 409,
+  too_large: 413,
+  media_type_unsupported: 415,
+  coding_unsupported: 415,
+  backlog_full: 429,
+  rate_limited: 429,
+  internal: 500,
+  overloaded: 503,
+  store_unavailable: 503,
+} satisfies Record<FailureCode, number>
+
+/** RFC 6750 §3: no error code when no credentials were sent. */
+const challengeOf: Partial<Record<FailureCode, string>> = {
+  unauthenticated: 'Bearer realm="setstream"',
+  token_invalid: 'Bearer realm="setstream", error="invalid_token"',
+  forbidden: 'Bearer realm="setstream", error="insufficient_scope"',
+}
+
+/** What Fastify itself refuses, before a route of ours has the request. */
+const fastifyCodes: Readonly<Record<string, TransmitterError>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: new TransmitterError('too_large', 'The body is too large.'),
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: new TransmitterError('media_type_unsupported', 'The media type is not supported.'),
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: new TransmitterError('bad_request', 'The body is not as long as announced.'),
+  FST_ERR_CTP_EMPTY_JSON_BODY: new TransmitterError('bad_request', 'The body is empty.'),
+}
+
+export function toFailure(error: unknown): TransmitterError {
+  if (error instanceof TransmitterError) return error
+  const { code, statusCode } = error as Partial<FastifyError>
+  const known = code === undefined ? undefined : fastifyCodes[code]
+  if (known !== undefined) return known
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+    return new TransmitterError('bad_request', 'The request is not valid.', { cause: error })
+  }
+  return new TransmitterError('internal', 'Something went wrong on our side.', { cause: error })
+}
+
+/** @param render the body of a failure; it sees no cause. */
+export function errorHandler(render: (failure: TransmitterError, status: number) => { type: string; body: string }) {
+  return (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
+    const failure = toFailure(error)
+    const status = statusOf[failure.code]
+    if (status >= 500) {
+      const level = failure.code === 'internal' ? 'error' : 'warn'
+      request.log[level]({ code: failure.code, err: failure.cause ?? failure }, 'request failed')
+    }
+    reply.code(status)
+    const challenge = challengeOf[failure.code]
+    if (challenge !== undefined) reply.header('www-authenticate', challenge)
+    if (failure.code === 'coding_unsupported') reply.header('accept-encoding', 'identity')
+    if (failure.retryAfterSeconds !== undefined)
+      reply.header('retry-after', Math.max(1, Math.ceil(failure.retryAfterSeconds)))
+    const { type, body } = render(failure, status)
+    return reply.type(type).send(body)
+  }
+}
+
+/** The poll route: RFC 8936 leaves the body open and receivers ignore it. */
+export function renderPollFailure(failure: TransmitterError): { type: string; body: string } {
+  const body = JSON.stringify({ err: failure.code, description: failure.message })
+  return { type: 'application/json', body }
+}
+
+/** The internal interface: RFC 9457, with a stable `code` and every fault. */
+export function renderProblem(failure: TransmitterError, status: number): { type: string; body: string } {
+  return { type: 'application/problem+json', body: JSON.stringify(problemOf(failure, status)) }
+}
+
+export function problemOf(failure: TransmitterError, status = statusOf[failure.code]): Record<string, unknown> {
+  return {
+    ...failure.extra,
+    title: STATUS_CODES[status],
+    status,
+    code: failure.code,
+    detail: failure.message,
+    ...(failure.faults.length > 0 ? { faults: failure.faults } : {}),
+  }
+}

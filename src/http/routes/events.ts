@@ -1,0 +1,67 @@
+/** Publishing: one event, a batch of them, or a SET issued elsewhere. */
+import { Type } from '@sinclair/typebox'
+import type { FastifyPluginAsync } from 'fastify'
+import { appendForeign, type ForeignDependencies } from '../../delivery/foreign.ts'
+import type { Producer, Publisher } from '../../delivery/publish.ts'
+import { TransmitterError } from '../../errors.ts'
+import { schemaFaults } from '../../protocol/schema-faults.ts'
+import type { Metrics } from '../../telemetry/metrics.ts'
+import { type Caller, requireScope } from '../authenticate.ts'
+import { problemOf } from '../error-handler.ts'
+
+export interface EventRoutesOptions {
+  readonly publisher: Publisher
+  readonly foreign: ForeignDependencies
+  readonly metrics: Metrics
+}
+
+const BATCH_MAX = 1000
+const Batch = Type.Object(
+  { items: Type.Array(Type.Unknown(), { maxItems: BATCH_MAX, description: 'Events.' }) },
+  { additionalProperties: false },
+)
+
+export const eventRoutes: FastifyPluginAsync<EventRoutesOptions> = async (app, { publisher, foreign, metrics }) => {
+  app.post('/v1/events', async (request, reply) => {
+    const producer = producerOf(requireScope(request.caller, 'publish', 'admin'))
+    const stop = metrics.publishSeconds.startTimer()
+    const published = await publisher.publish(request.body, producer).finally(stop)
+    return reply.code(202).send(published)
+  })
+
+  app.post('/v1/events/batch', async (request, reply) => {
+    const producer = producerOf(requireScope(request.caller, 'publish', 'admin'))
+    const faults = schemaFaults(Batch, request.body)
+    if (faults.length > 0) throw new TransmitterError('bad_request', 'The batch is not valid.', { faults })
+    const stop = metrics.publishSeconds.startTimer()
+    const { items } = request.body as { items: unknown[] }
+    const outcomes = await publisher.publishAll(items, producer).finally(stop)
+    const results = outcomes.map(outcome =>
+      outcome instanceof TransmitterError ? problemOf(outcome) : { status: 202, ...outcome },
+    )
+    return reply.send({ results })
+  })
+
+  app.post<{ Params: { id: string } }>('/v1/receivers/:id/sets', async (request, reply) => {
+    const caller = requireScope(request.caller, 'publish', 'admin')
+    const { receivers, foreign: mayAppend } = caller.token
+    if (caller.scope === 'publish' && mayAppend !== true) {
+      throw new TransmitterError('forbidden', 'This credential may not append SETs issued elsewhere.')
+    }
+    const { id } = request.params
+    if (receivers !== undefined && !receivers.includes(id)) throw new TransmitterError('not_found', 'No such receiver.')
+    if (typeof request.body !== 'string' || !isSecevent(request.headers['content-type'])) {
+      throw new TransmitterError('media_type_unsupported', 'The body has to be application/secevent+jwt.')
+    }
+    return reply.code(202).send(await appendForeign(foreign, id, request.body))
+  })
+}
+
+function producerOf({ scope, token }: Caller): Producer {
+  if (scope === 'admin') return { name: 'admin' }
+  return { name: token.producer ?? '', receivers: token.receivers, eventTypes: token.eventTypes }
+}
+
+function isSecevent(contentType: string | undefined): boolean {
+  return contentType?.split(';', 1)[0]?.trim().toLowerCase() === 'application/secevent+jwt'
+}

@@ -1,0 +1,71 @@
+/** The polling endpoint: one POST settles the last batch and asks for the next. RFC 8936 §2.2, §2.3. */
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import type { Poll, PollAnswer } from '../../delivery/poll.ts'
+import { TransmitterError } from '../../errors.ts'
+import {
+  PollRequestSchema,
+  PollResponseSchema,
+  parsePollRequest,
+  parsePrefer,
+  renderPollResponse,
+} from '../../protocol/poll.ts'
+import type { Receiver } from '../../store/receiver-store.ts'
+import type { Registry } from '../../store/registry.ts'
+import { type Authenticator, requireScope } from '../authenticate.ts'
+import { refuseCoding } from '../bodies.ts'
+import { limitWriting, onDisconnect } from '../disconnect.ts'
+
+export interface PollRouteOptions {
+  readonly poll: Poll
+  readonly registry: Registry
+  readonly authenticator: Authenticator
+  readonly writeTimeoutMs: number
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    receiver: Receiver | undefined
+  }
+}
+
+export const pollRoute: FastifyPluginAsync<PollRouteOptions> = async (
+  app,
+  { poll, registry, authenticator, writeTimeoutMs },
+) => {
+  app.decorateRequest('receiver', undefined)
+
+  // Decided before the body is read. Unknown and foreign look the same.
+  const authorize = async (request: FastifyRequest) => {
+    request.caller = await authenticator.identify(request)
+    const { id } = request.params as { id: string }
+    const caller = requireScope(request.caller, 'poll')
+    request.receiver = caller.token.receiver === id ? await registry.receiver(id) : undefined
+    if (request.receiver === undefined) throw new TransmitterError('not_found', 'No such receiver.')
+  }
+
+  app.post(
+    '/receivers/:id/poll',
+    {
+      onRequest: [authorize, refuseCoding],
+      schema: { body: PollRequestSchema, response: { 200: PollResponseSchema } },
+    },
+    async (request, reply) => {
+      const receiver = request.receiver as Receiver
+      const left = new AbortController()
+      let answer: PollAnswer | undefined
+      onDisconnect(reply, () => {
+        left.abort()
+        if (answer !== undefined) poll.giveBack(receiver, answer.sets)
+      })
+      answer = await poll.answer(receiver, {
+        request: parsePollRequest((request.body as Buffer | undefined) ?? Buffer.alloc(0)),
+        language: request.headers['content-language'] ?? '',
+        preferredWaitMs: parsePrefer(request.headers.prefer as string | undefined),
+        signal: left.signal,
+      })
+      reply.type('application/json').send(renderPollResponse(answer.sets, answer.moreAvailable))
+      limitWriting(reply, writeTimeoutMs)
+      return reply
+    },
+  )
+}

@@ -1,0 +1,60 @@
+/** The registry: create, list, show, patch and delete receivers. */
+import type { FastifyPluginAsync } from 'fastify'
+import type { Receivers } from '../../delivery/receivers.ts'
+import { TransmitterError } from '../../errors.ts'
+import type { Receiver } from '../../store/receiver-store.ts'
+import { requireScope } from '../authenticate.ts'
+import { pagingOf } from '../paging.ts'
+
+export interface ReceiverRoutesOptions {
+  readonly receivers: Receivers
+  readonly publicUrl: () => string
+}
+
+interface ById {
+  readonly Params: { id: string }
+}
+
+export const receiverRoutes: FastifyPluginAsync<ReceiverRoutesOptions> = async (app, { receivers, publicUrl }) => {
+  const show = ({ createdAtMs, updatedAtMs, ...receiver }: Receiver) => ({
+    ...receiver,
+    pollUrl: `${publicUrl().replace(/\/+$/, '')}/receivers/${receiver.id}/poll`,
+    createdAt: new Date(createdAtMs).toISOString(),
+    updatedAt: new Date(updatedAtMs).toISOString(),
+  })
+
+  app.post('/v1/receivers', async (request, reply) => {
+    requireScope(request.caller, 'admin')
+    const receiver = show(await receivers.create(request.body))
+    return reply.code(201).header('location', `/v1/receivers/${receiver.id}`).send(receiver)
+  })
+
+  app.get('/v1/receivers', async request => {
+    requireScope(request.caller, 'admin', 'read')
+    const { limit, cursor } = pagingOf(request.query)
+    const { items, next } = await receivers.list(limit, cursor)
+    return { items: items.map(show), ...(next === undefined ? {} : { next }) }
+  })
+
+  app.get<ById>('/v1/receivers/:id', async request => {
+    requireScope(request.caller, 'admin', 'read')
+    return show(await receivers.get(request.params.id))
+  })
+
+  app.patch<ById>('/v1/receivers/:id', async request => {
+    requireScope(request.caller, 'admin')
+    return show(await receivers.patch(request.params.id, request.body))
+  })
+
+  app.delete<ById & { Querystring: { force?: string } }>('/v1/receivers/:id', async (request, reply) => {
+    requireScope(request.caller, 'admin')
+    const { force } = request.query
+    if (force !== undefined && force !== 'true' && force !== 'false') {
+      throw new TransmitterError('bad_request', 'The query is not valid.', {
+        faults: [{ at: 'force', message: 'is neither true nor false' }],
+      })
+    }
+    await receivers.remove(request.params.id, force === 'true')
+    return reply.code(204).send()
+  })
+}

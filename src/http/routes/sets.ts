@@ -1,0 +1,98 @@
+/** One receiver's SETs as an operator sees them: where one is, lists by state, dead letters, replay, reports. */
+import { Type } from '@sinclair/typebox'
+import type { FastifyPluginAsync } from 'fastify'
+import type { DeadLetters } from '../../delivery/dead-letters.ts'
+import { type SetLists, STATES } from '../../delivery/set-lists.ts'
+import { TransmitterError } from '../../errors.ts'
+import { schemaFaults } from '../../protocol/schema-faults.ts'
+import { requireScope } from '../authenticate.ts'
+import { pagingOf } from '../paging.ts'
+
+export interface SetRoutesOptions {
+  readonly lists: SetLists
+  readonly deadLetters: DeadLetters
+}
+
+const JTIS_MAX = 10_000
+const Choice = Type.Union(
+  [
+    Type.Object(
+      { jtis: Type.Array(Type.String(), { minItems: 1, maxItems: JTIS_MAX }) },
+      { additionalProperties: false },
+    ),
+    Type.Object({ all: Type.Literal(true) }, { additionalProperties: false }),
+  ],
+  { description: '{"jtis":[…]} or {"all":true}' },
+)
+const Moment = Type.Union([Type.String({ maxLength: 64 }), Type.Integer({ minimum: 0 })], {
+  description: 'A time as RFC 3339, or in milliseconds since the epoch.',
+})
+const Range = Type.Object({ from: Moment, to: Type.Optional(Moment) }, { additionalProperties: false })
+
+interface ById {
+  readonly Params: { id: string }
+}
+
+export const setRoutes: FastifyPluginAsync<SetRoutesOptions> = async (app, { lists, deadLetters }) => {
+  app.get<ById & { Querystring: { state?: string } }>('/v1/receivers/:id/sets', async request => {
+    requireScope(request.caller, 'admin', 'read')
+    const { state = 'queued' } = request.query
+    if (!(state in STATES)) {
+      const faults = [{ at: 'state', message: `is not one of ${Object.keys(STATES).join(', ')}` }]
+      throw new TransmitterError('bad_request', 'The query is not valid.', { faults })
+    }
+    const { limit, cursor } = pagingOf(request.query)
+    return lists.sets(request.params.id, state as keyof typeof STATES, limit, cursor)
+  })
+
+  app.get<{ Params: { id: string; jti: string } }>('/v1/receivers/:id/sets/:jti', async request => {
+    requireScope(request.caller, 'admin', 'read')
+    return lists.locate(request.params.id, request.params.jti)
+  })
+
+  app.get<ById & { Querystring: { reason?: string } }>('/v1/receivers/:id/parked', async request => {
+    requireScope(request.caller, 'admin', 'read')
+    const { limit, cursor } = pagingOf(request.query)
+    return lists.parked(request.params.id, limit, cursor, request.query.reason)
+  })
+
+  app.post<ById>('/v1/receivers/:id/parked/requeue', async request => {
+    requireScope(request.caller, 'admin')
+    return deadLetters.requeue(request.params.id, choiceOf(request.body))
+  })
+
+  app.delete<ById>('/v1/receivers/:id/parked', async request => {
+    requireScope(request.caller, 'admin')
+    return deadLetters.discard(request.params.id, choiceOf(request.body))
+  })
+
+  app.post<ById>('/v1/receivers/:id/replay', async request => {
+    requireScope(request.caller, 'admin')
+    const faults = schemaFaults(Range, request.body)
+    if (faults.length > 0) throw new TransmitterError('bad_request', 'The range is not valid.', { faults })
+    const { from, to } = request.body as { from: string | number; to?: string | number }
+    const fromMs = toMs(from)
+    const endMs = to === undefined ? undefined : toMs(to)
+    if (fromMs === undefined) faults.push({ at: '/from', message: 'is not a time' })
+    if (to !== undefined && endMs === undefined) faults.push({ at: '/to', message: 'is not a time' })
+    if (faults.length > 0) throw new TransmitterError('bad_request', 'The range is not valid.', { faults })
+    return deadLetters.replay(request.params.id, fromMs as number, endMs)
+  })
+
+  app.get<ById>('/v1/receivers/:id/errors', async request => {
+    requireScope(request.caller, 'admin', 'read')
+    const { limit, cursor } = pagingOf(request.query)
+    return lists.errors(request.params.id, limit, cursor)
+  })
+}
+
+function choiceOf(body: unknown): { jtis: readonly string[] } | { all: true } {
+  const faults = schemaFaults(Choice, body)
+  if (faults.length > 0) throw new TransmitterError('bad_request', 'The choice is not valid.', { faults })
+  return body as { jtis: string[] } | { all: true }
+}
+
+function toMs(moment: string | number): number | undefined {
+  const ms = typeof moment === 'number' ? moment : Date.parse(moment)
+  return Number.isSafeInteger(ms) && ms >= 0 ? ms : undefined
+}

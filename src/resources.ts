@@ -1,0 +1,76 @@
+/** Opens what lives as long as the process; `close()` undoes it in reverse order. Nothing here waits for Redis. */
+import type { Config } from './config.ts'
+import { type EmbeddedRedis, startEmbeddedRedis } from './embedded/server.ts'
+import { AuditStore } from './store/audit-store.ts'
+import { type Client, parseRedisUrl, type RedisTarget, singleTarget } from './store/connection.ts'
+import { Epoch } from './store/epoch.ts'
+import { KeyStore } from './store/key-store.ts'
+import { type Keys, keysFor } from './store/keys.ts'
+import { ReceiverStore } from './store/receiver-store.ts'
+import { Registry } from './store/registry.ts'
+import { scriptsOn } from './store/scripts.ts'
+import { SetStore } from './store/set-store.ts'
+import { TokenStore } from './store/token-store.ts'
+import type { Logger } from './telemetry/logger.ts'
+
+export interface Resources {
+  readonly embedded: EmbeddedRedis | undefined
+  readonly target: RedisTarget
+  readonly keys: Keys
+  readonly redis: Client
+  readonly sets: SetStore
+  readonly receivers: ReceiverStore
+  readonly tokens: TokenStore
+  readonly keyStore: KeyStore
+  readonly audit: AuditStore
+  readonly epoch: Epoch
+  readonly registry: Registry
+  /** A connection that is closed with the rest. */
+  open(purpose: 'subscriber' | 'jobs'): Client
+  close(): Promise<void>
+}
+
+export async function openResources(config: Config, logger: Logger): Promise<Resources> {
+  const opened = new AsyncDisposableStack()
+  const embedded = config.REDIS_URL === undefined ? await startEmbedded(config, logger) : undefined
+  if (embedded !== undefined) opened.defer(() => embedded.stop())
+  const target = embedded === undefined ? parseRedisUrl(config.REDIS_URL ?? '') : singleTarget(embedded.endpoint)
+  const keys = keysFor(config.KEY_PREFIX)
+  const open = (purpose: 'requests' | 'subscriber' | 'jobs') => {
+    const client = target.open(purpose)
+    opened.defer(() => client.disconnect())
+    return client
+  }
+  const redis = open('requests')
+  const scripts = scriptsOn(redis)
+  const receivers = new ReceiverStore(redis, scripts, keys)
+  const tokens = new TokenStore(redis, keys)
+  const epoch = new Epoch(redis, keys)
+  const registry = new Registry(receivers, tokens, epoch)
+  registry.start()
+  opened.defer(() => registry.stop())
+  return {
+    embedded,
+    target,
+    keys,
+    redis,
+    sets: new SetStore(redis, scripts, keys),
+    receivers,
+    tokens,
+    keyStore: new KeyStore(redis, scripts, keys),
+    audit: new AuditStore(redis, keys),
+    epoch,
+    registry,
+    open,
+    close: () => opened.disposeAsync(),
+  }
+}
+
+function startEmbedded(config: Config, logger: Logger): Promise<EmbeddedRedis> {
+  return startEmbeddedRedis({
+    dataDir: config.DATA_DIR,
+    binary: config.REDIS_SERVER_BIN,
+    appendfsync: config.CONFIRM === 'fsynced' ? 'always' : 'everysec',
+    log: line => logger.info(line),
+  })
+}

@@ -1,0 +1,243 @@
+/**
+ * Composes everything: configuration, resources, listeners and workers, by role; ends in good order on SIGTERM.
+ * Roles share nothing but Redis, so any number of processes of any role go together (design, section 2).
+ */
+import { join } from 'node:path'
+import type { FastifyInstance } from 'fastify'
+import { startWorkers } from '../workers/start.ts'
+import { type Config, readConfig, Settings } from './config.ts'
+import { DeadLetters } from './delivery/dead-letters.ts'
+import { HeldPolls } from './delivery/held-polls.ts'
+import { limitsFrom } from './delivery/limits.ts'
+import { Poll } from './delivery/poll.ts'
+import { PublicKeys } from './delivery/public-keys.ts'
+import { Publisher } from './delivery/publish.ts'
+import { Receivers } from './delivery/receivers.ts'
+import { Redelivery } from './delivery/redelivery.ts'
+import { Retention } from './delivery/retention.ts'
+import { SetErrors } from './delivery/set-errors.ts'
+import { SetLists } from './delivery/set-lists.ts'
+import { Stats } from './delivery/stats.ts'
+import { newToken, Tokens } from './delivery/tokens.ts'
+import { embeddedAdminToken } from './embedded/admin-token.ts'
+import { SetupError } from './errors.ts'
+import { buildInternalApp, buildOpsApp, buildPublicApp } from './http/app.ts'
+import { Authenticator } from './http/authenticate.ts'
+import { Jobs, RETENTION_EVERY_MS } from './jobs.ts'
+import { openResources } from './resources.ts'
+import { banner } from './serve/banner.ts'
+import { isLoopback, listen, parseListen } from './serve/listen.ts'
+import { Startup } from './serve/readiness.ts'
+import { openKeyRing } from './signing/key-ring.ts'
+import { Arrivals } from './store/arrivals.ts'
+import { createLogger } from './telemetry/logger.ts'
+import { createMetrics } from './telemetry/metrics.ts'
+
+export const ROLES = ['public', 'internal', 'workers'] as const
+export type Role = (typeof ROLES)[number]
+
+export interface Transmitter {
+  /** Base URLs of the listeners that this process opened. */
+  readonly urls: { readonly public?: string; readonly internal?: string; readonly ops: string }
+  /** Ends in good order: unready, held polls answered, requests and jobs finished, connections closed. */
+  stop(): Promise<void>
+}
+
+/** @throws {SetupError} in words an operator can act on. */
+export async function serve(config: Config, roles: readonly Role[]): Promise<Transmitter> {
+  const logger = createLogger(config.LOG_LEVEL)
+  const isPublic = roles.includes('public')
+  const isInternal = roles.includes('internal')
+  const isWorker = roles.includes('workers')
+  requireTlsOffLoopback(config, roles)
+
+  const opened = new AsyncDisposableStack()
+  try {
+    const resources = await openResources(config, logger)
+    opened.defer(() => resources.close())
+    const { sets, registry, epoch } = resources
+    const isEmbedded = resources.embedded !== undefined
+    const stored =
+      isEmbedded && config.ADMIN_TOKEN === undefined ? await embeddedAdminToken(config.DATA_DIR, newToken) : undefined
+    const keyRing = isInternal
+      ? await openKeyRing({
+          dir: config.KEYS_DIR ?? join(config.DATA_DIR, 'keys'),
+          alg: config.SIGNING_ALG,
+          generate: isEmbedded,
+        })
+      : undefined
+    const limitsOf = limitsFrom(config)
+    const jobs = new Jobs(resources.open('jobs'), resources.keys, logger)
+    opened.defer(() => jobs.close())
+    const heldPolls = new HeldPolls({
+      perReceiverMax: config.HELD_POLLS_PER_RECEIVER,
+      totalMax: config.HELD_POLLS_MAX,
+    })
+    const metrics = createMetrics(() => heldPolls.count)
+    const publicKeys = new PublicKeys(resources.keyStore, registry)
+    const startup = new Startup({
+      redis: resources.redis,
+      schemaKey: resources.keys.schema,
+      keyRing,
+      keyStore: resources.keyStore,
+      epoch,
+      logger,
+    })
+    const retention = new Retention(
+      { sets, registry, limitsOf, schedule: jobs, metrics, logger },
+      { retainParkedMs: config.RETAIN_PARKED_MS, retainErrorsMs: config.RETAIN_ERRORS_MS },
+    )
+    await startup.begin()
+
+    const authenticator = new Authenticator(registry, config.ADMIN_TOKEN ?? stored?.token)
+    const serverLimits = { headerTimeoutMs: config.HEADER_TIMEOUT_MS, bodyTimeoutMs: config.BODY_TIMEOUT_MS }
+    const shared = { logger, readiness: startup, authenticator, registry, metrics }
+    const apps: FastifyInstance[] = []
+    const urls: { public?: string; internal?: string; ops: string } = { ops: '' }
+    opened.defer(async () => {
+      const force = setTimeout(() => {
+        logger.warn('requests did not end within the grace period and are cut off')
+        for (const app of apps) app.server.closeAllConnections()
+      }, config.SHUTDOWN_GRACE_MS)
+      await Promise.all(apps.map(app => app.close())).finally(() => clearTimeout(force))
+    })
+
+    if (isPublic) {
+      const arrivals = new Arrivals(resources.open('subscriber'), resources.keys, {
+        onArrival: receiver => heldPolls.wake(receiver),
+        onResubscribed: receivers => void heldPolls.wakeAll(receivers),
+      })
+      opened.defer(() => arrivals.close())
+      const poll = new Poll(
+        { sets, arrivals, heldPolls, limitsOf, schedule: jobs, metrics, logger },
+        { pageBytesMax: config.PAGE_BYTES_MAX, idlePollsMax: config.RATE_LIMIT_POLL },
+      )
+      const app = buildPublicApp(
+        { ...shared, poll, writeTimeoutMs: config.WRITE_TIMEOUT_MS, jwks: () => publicKeys.document() },
+        { ...serverLimits, bodyBytesMax: config.BODY_BYTES_MAX },
+      )
+      apps.push(app)
+      urls.public = await listen(app, 'PUBLIC_LISTEN', parseListen(config.PUBLIC_LISTEN), false)
+    }
+    if (isInternal && keyRing !== undefined) {
+      const publisher = new Publisher(
+        { sets, registry, keys: keyRing, limitsOf, metrics, startup },
+        {
+          issuer: config.ISSUER,
+          setBytesMax: config.SET_BYTES_MAX,
+          deliveriesPerCallMax: config.DELIVERIES_PER_CALL_MAX,
+        },
+      )
+      const app = buildInternalApp(
+        {
+          ...shared,
+          publisher,
+          foreign: {
+            sets,
+            registry,
+            limitsOf,
+            metrics,
+            issuer: config.ISSUER,
+            setBytesMax: config.SET_BYTES_MAX,
+            publicKeys: () => publicKeys.records(),
+          },
+          receivers: new Receivers({ store: resources.receivers, epoch, keys: keyRing, retention }),
+          tokens: new Tokens({ store: resources.tokens, epoch, registry }),
+          lists: new SetLists(sets),
+          deadLetters: new DeadLetters({ sets, registry, limitsOf, metrics }),
+          stats: new Stats({ sets, receivers: resources.receivers, registry, heldPolls }),
+          audit: resources.audit,
+          publicUrl: () => publicBase(config, urls.public),
+        },
+        { ...serverLimits, bodyBytesMax: config.PUBLISH_BODY_BYTES_MAX },
+      )
+      apps.push(app)
+      urls.internal = await listen(app, 'INTERNAL_LISTEN', parseListen(config.INTERNAL_LISTEN), false)
+    }
+    const ops = buildOpsApp(shared, { ...serverLimits, bodyBytesMax: 1024 })
+    apps.push(ops)
+    urls.ops = await listen(ops, 'OPS_LISTEN', parseListen(config.OPS_LISTEN), false)
+
+    if (isWorker) {
+      const workers = startWorkers({
+        connection: resources.open('jobs'),
+        keys: resources.keys,
+        logger,
+        redelivery: new Redelivery({ sets, registry, limitsOf, schedule: jobs, metrics, logger }),
+        retention,
+        setErrors: new SetErrors({ sets, metrics, logger }),
+      })
+      opened.defer(() => workers.close())
+      jobs
+        .repeatRetention(retentionEveryMs(config))
+        .catch(error => logger.warn({ err: error }, 'retention is not scheduled yet'))
+    }
+    logger.info({ roles, ...urls }, 'listening')
+    if (stored !== undefined && urls.public !== undefined && urls.internal !== undefined) {
+      process.stderr.write(
+        banner({ publicUrl: urls.public, internalUrl: urls.internal, opsUrl: urls.ops, adminTokenFile: stored.path }),
+      )
+    }
+
+    return {
+      urls,
+      async stop() {
+        startup.drain()
+        await new Promise(resolve => setTimeout(resolve, config.DRAIN_DELAY_MS))
+        // About a thousand a second: each comes back at once, to another process.
+        await heldPolls.drain(Math.min(heldPolls.count, config.SHUTDOWN_GRACE_MS / 2))
+        await opened.disposeAsync()
+      },
+    }
+  } catch (error) {
+    await opened.disposeAsync()
+    throw error
+  }
+}
+
+/** Runs until SIGTERM or SIGINT; a second signal ends the process at once. */
+export async function runServe(roles: readonly Role[]): Promise<void> {
+  const config = readConfig(process.env)
+  const transmitter = await serve(config, roles)
+  const signal = await new Promise<NodeJS.Signals>(resolve => {
+    for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, resolve)
+  })
+  process.once(signal, () => process.exit(1))
+  await transmitter.stop()
+  process.exit(0)
+}
+
+function publicBase(config: Config, listening: string | undefined): string {
+  if (config.PUBLIC_URL !== undefined) return config.PUBLIC_URL
+  // Nobody named the transmitter: where it really listens is worth more than a default that may be another port.
+  return config.ISSUER === Settings.properties.ISSUER.default && listening !== undefined ? listening : config.ISSUER
+}
+
+function retentionEveryMs(config: Config): number {
+  const shortest = Math.min(
+    ...[config.EXPIRE_AFTER_MS, config.RETAIN_ACKED_MS].filter(ms => ms > 0),
+    Number.MAX_SAFE_INTEGER,
+  )
+  return Math.min(RETENTION_EVERY_MS.max, Math.max(RETENTION_EVERY_MS.min, Math.floor(shortest / 2)))
+}
+
+function requireTlsOffLoopback(config: Config, roles: readonly Role[]): void {
+  if (roles.includes('public') && config.TLS_CERT_FILE === undefined && config.ALLOW_PLAIN_HTTP === undefined) {
+    if (!isLoopback(parseListen(config.PUBLIC_LISTEN).host)) {
+      throw new SetupError(
+        'PUBLIC_LISTEN is off loopback without TLS: set TLS_CERT_FILE and TLS_KEY_FILE, or ALLOW_PLAIN_HTTP=behind-proxy.',
+      )
+    }
+  }
+  if (
+    roles.includes('internal') &&
+    config.INTERNAL_TLS_CERT_FILE === undefined &&
+    config.ALLOW_PLAIN_HTTP_INTERNAL === undefined
+  ) {
+    if (!isLoopback(parseListen(config.INTERNAL_LISTEN).host)) {
+      throw new SetupError(
+        'INTERNAL_LISTEN is off loopback without TLS: set INTERNAL_TLS_CERT_FILE and INTERNAL_TLS_KEY_FILE, or ALLOW_PLAIN_HTTP_INTERNAL=yes.',
+      )
+    }
+  }
+}
