@@ -302,7 +302,7 @@ class PollingReceiver implements Receiver {
   async #finish(): Promise<void> {
     await this.#handling.end(this.#stopGraceMs)
     const endsAtMs = performance.now() + this.#stopGraceMs
-    const rest = () => Math.max(0, endsAtMs - performance.now())
+    const rest = () => Math.max(0, Math.ceil(endsAtMs - performance.now()))
     let reason = 'the time for stopping was over'
     for (let attempt = 1; this.#settlements.size > 0 && rest() > 0 && attempt <= FLUSH_ATTEMPTS; ) {
       try {
