@@ -5,16 +5,18 @@ import { type Column, print, printJson, table, time } from './output.ts'
 import { atLeastOne } from './values.ts'
 
 interface Act {
-  readonly atMs: number
-  readonly actor: string
-  readonly act: string
-  readonly target?: string
+  readonly at: string
+  readonly who: string
+  readonly what: string
+  readonly target: string
+  readonly status: number
 }
 
 const columns: readonly Column<Act>[] = [
-  { title: 'TIME', value: act => time(act.atMs) },
-  { title: 'WHO', value: act => act.actor },
-  { title: 'WHAT', value: act => act.act },
+  { title: 'TIME', value: act => time(act.at) },
+  { title: 'WHO', value: act => act.who },
+  { title: 'WHAT', value: act => act.what },
+  { title: 'ANSWER', value: act => act.status, style: act => (act.status >= 400 ? 'yellow' : undefined) },
   { title: 'TO', value: act => act.target },
 ]
 

@@ -122,11 +122,11 @@ export function duration(seconds: number | undefined | null): string {
   return parts.join(' ')
 }
 
-export function time(ms: number | undefined | null): string {
-  return ms === undefined || ms === null
-    ? '–'
-    : new Date(ms)
-        .toISOString()
-        .replace('T', ' ')
-        .replace(/\.\d+Z$/, 'Z')
+/** @param moment milliseconds since 1970, or ISO 8601. */
+export function time(moment: number | string | undefined | null): string {
+  if (moment === undefined || moment === null) return '–'
+  return new Date(moment)
+    .toISOString()
+    .replace('T', ' ')
+    .replace(/\.\d+Z$/, 'Z')
 }

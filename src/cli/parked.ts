@@ -10,7 +10,7 @@ import { atLeastOne } from './values.ts'
 interface ParkedSet {
   readonly jti: string
   readonly reason: string
-  readonly parkedAtMs?: number
+  readonly parkedAt?: string
   readonly attempts?: number
   readonly err?: string
   readonly description?: string
@@ -82,7 +82,7 @@ async function move(
 const columns: readonly Column<ParkedSet>[] = [
   { title: 'JTI', value: set => set.jti },
   { title: 'REASON', value: set => set.reason },
-  { title: 'PARKED', value: set => time(set.parkedAtMs) },
+  { title: 'PARKED', value: set => time(set.parkedAt) },
   { title: 'ATTEMPTS', value: set => set.attempts, align: 'right' },
   { title: 'ERROR', value: set => set.err },
   { title: 'DESCRIPTION', value: set => set.description },

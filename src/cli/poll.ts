@@ -2,6 +2,7 @@
 import { Option } from 'commander'
 import { reasonOf } from '../client/http.ts'
 import { createReceiver, type PollError, type ReceivedSet, type ReceiverProblem } from '../client/receiver.ts'
+import { Settings } from '../config.ts'
 import { Api, checked, nonEmpty, segment } from './api.ts'
 import { type Cli, CliError, type Register, UsageError, untilInterrupted } from './cli.ts'
 import { paint, print, printable, sheet, time } from './output.ts'
@@ -57,7 +58,7 @@ async function poll(cli: Cli, id: string, options: PollOptions): Promise<void> {
   const receiver = createReceiver({
     pollUrl: `${publicUrl}/receivers/${segment(id)}/poll`,
     token,
-    issuers: (options.issuer ?? [nonEmpty(env.ISSUER) ?? publicUrl]).map(issuer => ({
+    issuers: (options.issuer ?? issuersOf(env.ISSUER, publicUrl)).map(issuer => ({
       issuer,
       ...(options.jwks === undefined ? {} : { jwksUrl: checked('--jwks', options.jwks, allowPlainHttp) }),
     })),
@@ -84,6 +85,15 @@ async function poll(cli: Cli, id: string, options: PollOptions): Promise<void> {
     if (error instanceof CliError) throw error
     throw new CliError(`Polling ${publicUrl} failed: ${reasonOf(error)}.`, hintOf(error as PollError, id))
   }
+}
+
+/** A transmitter on this machine that nobody named calls itself by its default, whatever its port. */
+function issuersOf(named: string | undefined, publicUrl: string): string[] {
+  const issuer = nonEmpty(named)
+  if (issuer !== undefined) return [issuer]
+  return publicUrl.startsWith('http:')
+    ? [...new Set([publicUrl, Settings.properties.ISSUER.default as string])]
+    : [publicUrl]
 }
 
 function hintOf({ status }: PollError, id: string): string | undefined {

@@ -5,7 +5,8 @@ import { type Command, Option } from 'commander'
 import { Api, type RemoteOptions, remote, segment } from './api.ts'
 import { type Cli, type Register, UsageError } from './cli.ts'
 import { confirm } from './confirm.ts'
-import { type Column, duration, print, printJson, sheet, table } from './output.ts'
+import { type Column, duration, print, printJson, sheet, table, time } from './output.ts'
+import type { ReceiverStats } from './status.ts'
 import { atLeastOne, each, jsonObject, setting } from './values.ts'
 
 interface ReceiverRecord {
@@ -18,15 +19,8 @@ interface ReceiverRecord {
   readonly clients?: readonly Readonly<Record<string, string>>[]
   readonly settings?: Readonly<Record<string, unknown>>
   readonly pollUrl?: string
-}
-
-/** `GET /v1/receivers/{id}/stats` */
-interface Stats {
-  readonly queued: number
-  readonly inFlight: number
-  readonly owedAgain: number
-  readonly parked: number
-  readonly oldestUnackedSeconds?: number | null
+  readonly createdAt: string
+  readonly updatedAt: string
 }
 
 interface ChangeOptions extends RemoteOptions {
@@ -136,7 +130,7 @@ async function show(cli: Cli, id: string, options: RemoteOptions): Promise<void>
   const path = `/v1/receivers/${segment(id)}`
   const receiver = await api.get<ReceiverRecord>(path)
   if (options.json) return printJson(cli.stdout, receiver)
-  const stats = await api.get<Stats>(`${path}/stats`)
+  const stats = await api.get<ReceiverStats>(`${path}/stats`)
   await print(cli.stdout, sheet(cli.stdout, [...entriesOf(receiver), ...entriesOfStats(stats)]))
 }
 
@@ -150,11 +144,13 @@ function entriesOf(receiver: ReceiverRecord): [string, unknown][] {
     ['owner', receiver.owner],
     ['clients', receiver.clients],
     ['poll URL', receiver.pollUrl],
+    ['registered', time(receiver.createdAt)],
+    ['changed', time(receiver.updatedAt)],
     ...Object.entries(receiver.settings ?? {}),
   ]
 }
 
-function entriesOfStats(stats: Stats): [string, unknown][] {
+function entriesOfStats(stats: ReceiverStats): [string, unknown][] {
   return [
     ['queued', stats.queued],
     ['in flight', stats.inFlight],

@@ -1,7 +1,7 @@
 /** `setstream sets show`: where one SET is. */
 import { Api, type RemoteOptions, remote, segment } from './api.ts'
 import type { Register } from './cli.ts'
-import { print, printJson, sheet, time } from './output.ts'
+import { duration, print, printJson, sheet, time } from './output.ts'
 
 export const registerSets: Register = (program, cli) => {
   const sets = program.command('sets').description('look at SETs')
@@ -20,5 +20,6 @@ export const registerSets: Register = (program, cli) => {
 }
 
 function readable(name: string, value: unknown): unknown {
-  return /At(Ms)?$/.test(name) && typeof value === 'number' ? time(value) : value
+  if (name.endsWith('At') && typeof value === 'string') return time(value)
+  return name.endsWith('Seconds') && typeof value === 'number' ? duration(value) : value
 }

@@ -7,12 +7,12 @@ import { durationMs } from './values.ts'
 
 export interface ReceiverStats {
   readonly receiver: string
-  readonly status?: string
+  readonly status: string
   readonly queued: number
   readonly inFlight: number
   readonly owedAgain: number
   readonly parked: number
-  readonly oldestUnackedSeconds?: number | null
+  readonly oldestUnackedSeconds: number
   readonly published: number
   readonly delivered: number
   readonly acked: number
@@ -87,14 +87,13 @@ async function read(
   receiver: string | undefined,
 ): Promise<{ rows: ReceiverStats[]; totals: Totals | undefined }> {
   if (receiver !== undefined) {
-    const stats = await api.get<ReceiverStats>(`/v1/receivers/${segment(receiver)}/stats`)
-    return { rows: [{ ...stats, receiver }], totals: undefined }
+    return { rows: [await api.get(`/v1/receivers/${segment(receiver)}/stats`)], totals: undefined }
   }
   const rows: ReceiverStats[] = []
   let totals: Totals | undefined
   let cursor: string | undefined
   do {
-    const page = await api.get<Page<ReceiverStats> & { totals?: Totals }>('/v1/stats', { limit: 500, cursor })
+    const page = await api.get<Page<ReceiverStats> & { totals?: Totals }>('/v1/stats', { limit: 1000, cursor })
     rows.push(...page.items)
     totals ??= page.totals
     cursor = page.next

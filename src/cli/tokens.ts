@@ -12,8 +12,8 @@ interface TokenRecord {
   readonly receiver?: string
   readonly producer?: string
   readonly description?: string
-  readonly createdAtMs?: number
-  readonly expiresAtMs?: number
+  readonly createdAt?: string
+  readonly expiresAt?: string
 }
 
 interface CreateOptions extends RemoteOptions {
@@ -95,8 +95,8 @@ const columns: readonly Column<TokenRecord>[] = [
   { title: 'TOKEN', value: token => token.tokenId },
   { title: 'SCOPE', value: token => token.scope },
   { title: 'FOR', value: token => token.receiver ?? token.producer },
-  { title: 'MADE', value: token => time(token.createdAtMs) },
-  { title: 'EXPIRES', value: token => time(token.expiresAtMs) },
+  { title: 'MADE', value: token => time(token.createdAt) },
+  { title: 'EXPIRES', value: token => time(token.expiresAt) },
   { title: 'DESCRIPTION', value: token => token.description },
 ]
 
