@@ -66,7 +66,8 @@ const SENTINEL_POLLS_MAX = 20
  */
 export async function pollFaults(feed: Feed, owed: readonly string[], gone: readonly string[]): Promise<string[]> {
   if (owed.length + gone.length === 0) return []
-  await feed.change({
+  // That the change is in force is seen by what it brings.
+  await feed.api.patchReceiver(feed.id, {
     status: 'enabled',
     settings: { redeliverAfterMs: SENTINEL_REDELIVERY_MS, pollWaitMs: SENTINEL_POLL_WAIT_MS, maxAttempts: 0 },
   })
@@ -79,7 +80,7 @@ export async function pollFaults(feed: Feed, owed: readonly string[], gone: read
   ]
   for (let polls = 0; missing().length > 0; polls++) {
     if (polls === SENTINEL_POLLS_MAX) return [`${polls} further polls did not return ${missing().join(', ')}`]
-    const { sets } = await feed.poll({})
+    const { sets } = await feed.poll({}, 1)
     for (const jti of sets.keys()) seen.set(jti, (seen.get(jti) ?? 0) + 1)
   }
   return gone.filter(jti => seen.has(jti)).map(jti => `${jti} was delivered again`)

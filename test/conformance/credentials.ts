@@ -38,7 +38,7 @@ const expired: Maker = async ({ feed }) => {
 const revoked: Maker = async ({ feed, transmitter }) => {
   const { token, tokenId } = await feed.api.createToken({ scope: 'poll', receiver: feed.id })
   await feed.api.revokeToken(tokenId)
-  if (transmitter.settlesWithinMs > 0) await new Promise(resolve => setTimeout(resolve, transmitter.settlesWithinMs))
+  await new Promise(resolve => setTimeout(resolve, transmitter.settlesWithinMs))
   return token
 }
 

@@ -59,7 +59,7 @@ export function startMeanwhile(
     await exchange.sent
     const sentAt = performance.now()
     for (const action of actions.toSorted((a, b) => a.atMs - b.atMs)) {
-      await new Promise(resolve => setTimeout(resolve, sentAt + action.atMs - performance.now()))
+      await new Promise(resolve => setTimeout(resolve, Math.max(0, sentAt + action.atMs - performance.now())))
       try {
         await perform(action)
         doneAtMs.push(performance.now() - sentAt)

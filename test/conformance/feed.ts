@@ -58,7 +58,8 @@ export class Feed {
     await through.appendSet(this.id, token)
   }
 
-  openPoll(body: Record<string, unknown>): Exchange {
+  /** @param waitSeconds longest wait, for a transmitter that knows the preference (RFC 7240 §4.3). */
+  openPoll(body: Record<string, unknown>, waitSeconds?: number): Exchange {
     const { publicUrl, limits } = this.#transmitter
     const request = {
       method: 'POST',
@@ -66,14 +67,15 @@ export class Feed {
       headers: [
         ['Content-Type', 'application/json'],
         ['Authorization', `Bearer ${this.token}`],
+        ...(waitSeconds === undefined ? [] : [['Prefer', `wait=${waitSeconds}`] as const]),
       ] as const,
       body: Buffer.from(JSON.stringify(body)),
     }
     return send(publicUrl, request, limits.pollWaitMs + 10_000)
   }
 
-  async poll(body: Record<string, unknown>): Promise<PollAnswer> {
-    const answer = this.readPoll(await this.openPoll(body).outcome)
+  async poll(body: Record<string, unknown>, waitSeconds?: number): Promise<PollAnswer> {
+    const answer = this.readPoll(await this.openPoll(body, waitSeconds).outcome)
     if (typeof answer === 'string') throw new SetupFailed(`a poll with ${Object.keys(body)} ${answer}`)
     return answer
   }
@@ -113,11 +115,12 @@ export class Feed {
     throw new SetupFailed('nothing became available')
   }
 
+  /** Resolves when the change is in force. */
   async change(patch: { status?: string; settings?: ReceiverSettings }): Promise<void> {
     await this.api.patchReceiver(this.id, patch)
     const { settlesWithinMs } = this.#transmitter
-    // Other processes are told within this time, and nothing outside shows when: the one wait that is not for an event.
-    if (settlesWithinMs > 0) await new Promise(resolve => setTimeout(resolve, settlesWithinMs))
+    // Nothing outside shows when every process has taken the change over.
+    await new Promise(resolve => setTimeout(resolve, settlesWithinMs))
   }
 
   async remove(): Promise<void> {

@@ -27,9 +27,11 @@ export const OWN_LIMITS: Limits = {
   bodyBytesMax: 1_048_576,
   heldPollsPerReceiver: 32,
   pollsPerMinute: 600,
-  bodyTimeoutMs: 2000,
+  receiveTimeoutMs: 2000,
 }
 export const SHUTDOWN_GRACE_MS = 3000
+/** Each process looks once a second for what changed in the registry. */
+export const SETTLES_WITHIN_MS = 1200
 
 const CLI = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 const START_MS = 30_000
@@ -66,7 +68,7 @@ export async function startOwnServer(options: OwnServerOptions): Promise<OwnServ
     adminToken,
     limits: OWN_LIMITS,
     logLines: () => lines,
-    settlesWithinMs: 0,
+    settlesWithinMs: SETTLES_WITHIN_MS,
   }
   return {
     transmitter,
@@ -97,7 +99,8 @@ function environment({ dataDir, redisUrl, keysDir }: OwnServerOptions): Record<s
     RATE_LIMIT_POLL: String(OWN_LIMITS.pollsPerMinute),
     // The vectors are refused by the dozen, all from one address.
     RATE_LIMIT_ANONYMOUS: '0',
-    BODY_TIMEOUT_MS: String(OWN_LIMITS.bodyTimeoutMs),
+    HEADER_TIMEOUT_MS: String(OWN_LIMITS.receiveTimeoutMs / 2),
+    BODY_TIMEOUT_MS: String(OWN_LIMITS.receiveTimeoutMs / 2),
     SHUTDOWN_GRACE_MS: String(SHUTDOWN_GRACE_MS),
     LOG_LEVEL: 'info',
   }

@@ -4,8 +4,8 @@ import type { Lab } from './lab.ts'
 import { type Result, runVector } from './run-vector.ts'
 import type { Vector } from './vector.ts'
 
-/** Enough to overlap the polls that are held, few enough that "at once" holds on two cores. */
-export const AT_A_TIME = 8
+/** Most wait, for polls that are held and for SETs that come again; few enough that "at once" holds on two cores. */
+export const AT_A_TIME = 24
 
 /** @returns a promise for each vector, in order. */
 export function runAll(vectors: readonly Vector[], lab: Lab, atATime = AT_A_TIME): Promise<Result>[] {

@@ -74,7 +74,7 @@ async function exchangeAndCheck(vector: Vector, scene: Scene, bench: Bench, term
   const budget = conditions.budgetUsedUp ? await useUpBudget(scene) : undefined
   if (conditions.storeDown) await bench.stopStore()
 
-  const patienceMs = Math.max(scene.pollWaitMs, transmitter.limits.bodyTimeoutMs) + 10_000
+  const patienceMs = Math.max(scene.pollWaitMs, transmitter.limits.receiveTimeoutMs) + 10_000
   const exchange = send(transmitter.publicUrl, request, patienceMs)
   const meanwhile = startMeanwhile(scene, bench, exchange, vector.given?.during ?? [])
   try {
@@ -101,7 +101,9 @@ async function exchangeAndCheck(vector: Vector, scene: Scene, bench: Bench, term
     }
     faults.push(...meanwhile.faults, ...scene.feed.faults)
     const notes = [
-      ...(other ? [`answered ${shownStatus(outcome)}, also conforming; ours would be ${vector.expect.status}`] : []),
+      ...(other
+        ? [`answered ${shownStatus(outcome)}, also conforming; expected ${vector.expect.status ?? 'no answer'}`]
+        : []),
       ...invariants.unchecked.map(sentence => `not looked at: ${sentence}`),
       ...(budget ? ['what is owed was looked up and not polled for: the budget is used up'] : []),
     ]

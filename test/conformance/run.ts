@@ -1,7 +1,7 @@
 /** `npm run conformance`: runs the vectors against a transmitter and prints what each of them showed. */
 import { Command, InvalidArgumentError } from 'commander'
 import { givenLab, type Lab, ownLab } from './lab.ts'
-import { OWN_LIMITS } from './own-server.ts'
+import { OWN_LIMITS, SETTLES_WITHIN_MS } from './own-server.ts'
 import { table, totalsOf } from './report.ts'
 import { AT_A_TIME, runAll } from './run-all.ts'
 import { readVectors, vectorFiles } from './vector.ts'
@@ -17,7 +17,7 @@ interface Options {
   heldPolls: number
   bodyCap: number
   pollBudget: number
-  bodyTimeout: number
+  receiveTimeout: number
   atATime: number
 }
 
@@ -40,7 +40,7 @@ const command = new Command('conformance')
   .option('--held-polls <n>', 'W of the given server', whole, OWN_LIMITS.heldPollsPerReceiver)
   .option('--body-cap <bytes>', 'B of the given server', whole, OWN_LIMITS.bodyBytesMax)
   .option('--poll-budget <n>', 'RATE_LIMIT_POLL of the given server', whole, OWN_LIMITS.pollsPerMinute)
-  .option('--body-timeout <ms>', 'BODY_TIMEOUT_MS of the given server', whole, 10_000)
+  .option('--receive-timeout <ms>', 'HEADER_TIMEOUT_MS + BODY_TIMEOUT_MS of it', whole, 20_000)
   .option('--at-a-time <n>', 'vectors side by side', whole, AT_A_TIME)
   .addHelpText(
     'after',
@@ -96,9 +96,9 @@ async function labFor(options: Options): Promise<Lab> {
       heldPollsPerReceiver: options.heldPolls,
       bodyBytesMax: options.bodyCap,
       pollsPerMinute: options.pollBudget,
-      bodyTimeoutMs: options.bodyTimeout,
+      receiveTimeoutMs: options.receiveTimeout,
     },
     logLines: undefined,
-    settlesWithinMs: 1200,
+    settlesWithinMs: SETTLES_WITHIN_MS,
   })
 }

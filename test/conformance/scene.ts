@@ -23,10 +23,10 @@ export interface Scene {
 /** Long enough that nothing is owed again while a vector runs. */
 const LONG_REDELIVERY_MS = 60_000
 /** Shortened where a vector starts from SETs that are owed again. */
-const SHORT_REDELIVERY_MS = 1500
-const AHEAD_MS = 800
+const SHORT_REDELIVERY_MS = 3000
+const AHEAD_MS = 2500
 /** Time-outs are waited for; where an event releases the poll, T must be far from it. */
-const RELEASED_POLL_WAIT_MS = 8000
+const RELEASED_POLL_WAIT_MS = 5000
 
 export async function setScene(vector: Vector, transmitter: Transmitter, issuer: Issuer): Promise<Scene> {
   const given = vector.given ?? {}

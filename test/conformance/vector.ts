@@ -103,8 +103,8 @@ export interface Limits {
   readonly heldPollsPerReceiver: number
   /** Polls a minute that find nothing and are not held. */
   readonly pollsPerMinute: number
-  /** How long a request body may take to arrive. */
-  readonly bodyTimeoutMs: number
+  /** How long a request may take to arrive, head and body. */
+  readonly receiveTimeoutMs: number
 }
 
 export function amount(value: Amount, limits: Limits): number {
