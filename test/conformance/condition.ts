@@ -14,7 +14,8 @@ export interface Conditions {
   readonly pollWaitMs?: number
   /** What the transmitter may refuse at enqueue; then its owed check is skipped. */
   readonly mayBeRefused?: boolean
-  readonly tokenRevoked?: boolean
+  /** The first SET named is larger than the byte budget of a page. */
+  readonly oversizedSet?: boolean
 }
 
 type Reader = (match: RegExpExecArray) => Conditions
@@ -35,7 +36,7 @@ const READERS: readonly (readonly [RegExp, Reader])[] = [
   [/\bpaused\b/i, () => ({ status: 'paused' })],
   [/\bdisabled\b/i, () => ({ status: 'disabled' })],
   [
-    /(?:store|redis|storage|database).*(?:unavailable|unreachable|down|stopped|fails|failing|cannot|not reachable|out of service)/i,
+    /\b(?:store|redis|storage|database|backend)\b.*(?:unavail|unreach|down|stop|fail|offline|lost|cut|refus|not (?:avail|reach|answer)|cannot|out of)/i,
     () => ({ storeDown: true }),
   ],
   [
@@ -44,7 +45,10 @@ const READERS: readonly (readonly [RegExp, Reader])[] = [
   ],
   [/\bT\s*(?:=|is)\s*(\d+)\s*(ms|s)\b/, match => ({ pollWaitMs: Number(match[1]) * (match[2] === 's' ? 1000 : 1) })],
   [/skip the owed check if .*refuses/i, () => ({ mayBeRefused: true })],
-  [/token.*revoked/i, () => ({ tokenRevoked: true })],
+  [
+    /(?:larger|bigger) than (?:the |a )?(?:\w+ )*(?:budget|page)|exceeds (?:the |a )?(?:\w+ )*budget/i,
+    () => ({ oversizedSet: true }),
+  ],
 ]
 
 /** @throws {NotRun} where nothing in the sentence is understood. */

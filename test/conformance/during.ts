@@ -12,7 +12,7 @@ export interface Meanwhile {
   /** When each action was done, after the request was sent. */
   readonly doneAtMs: readonly number[]
   readonly faults: readonly string[]
-  /** Resolves once every action is done. */
+  /** Resolves once every action is done, and a process that was told to end has ended. */
   readonly done: Promise<void>
   /** Leaves whatever polls are still open. */
   leave(): void
@@ -36,15 +36,17 @@ export function startMeanwhile(
   const doneAtMs: number[] = []
   const faults: string[] = []
   let bystander: Exchange | undefined
+  let exit: Promise<number | null> | undefined
 
   const perform = async ({ action, jti = 'conf-late', count = 1 }: DuringAction) => {
     switch (action) {
       case 'enqueue':
-        return scene.feed.enqueue(jti, scene.conditions.secondInstance ? await bench.secondInstance() : undefined)
+        return scene.feed.enqueue(jti, scene.conditions.secondInstance ? { through: await bench.secondInstance() } : {})
       case 'clientAbort':
         return exchange.abort()
       case 'terminateInstance':
-        return void exitOf(bench).then(fault => faults.push(...fault))
+        exit = bench.terminate()
+        return
       case 'openHeldPolls': {
         bystander ??= (await scene.otherFeed()).openPoll({})
         await bystander.sent
@@ -67,6 +69,8 @@ export function startMeanwhile(
         faults.push(`${action.action} failed: ${(error as Error).message}`)
       }
     }
+    const code = await exit
+    if (code !== undefined && code !== 0) faults.push(`the process ended with ${code} after SIGTERM`)
   }
   return {
     companions,
@@ -80,9 +84,4 @@ export function startMeanwhile(
       for (const open of [...companions, bystander]) open?.abort()
     },
   }
-}
-
-async function exitOf(bench: Bench): Promise<string[]> {
-  const code = await bench.terminate()
-  return code === 0 ? [] : [`the process ended with ${code} after SIGTERM`]
 }

@@ -14,7 +14,6 @@ export interface PollAnswer {
 }
 
 export class Feed {
-  readonly api: InternalApi
   readonly id: string
   readonly audience: string
   readonly pollTarget: string
@@ -24,8 +23,9 @@ export class Feed {
   readonly tokens = new Map<string, string>()
   /** What was wrong with answers on the way. */
   readonly faults: string[] = []
-  readonly #transmitter: Transmitter
   readonly #issuer: Issuer
+  #transmitter: Transmitter
+  #api: InternalApi
 
   static async open(transmitter: Transmitter, issuer: Issuer, settings: ReceiverSettings): Promise<Feed> {
     const api = new InternalApi(transmitter)
@@ -33,17 +33,17 @@ export class Feed {
     const audience = `https://${id}.example`
     const { pollUrl } = await api.createReceiver(id, audience, settings)
     const { token, tokenId } = await api.createToken({ scope: 'poll', receiver: id })
-    return new Feed(transmitter, issuer, { api, id, audience, token, tokenId, pollTarget: new URL(pollUrl).pathname })
+    return new Feed(transmitter, issuer, { id, audience, token, tokenId, pollTarget: new URL(pollUrl).pathname })
   }
 
   private constructor(
     transmitter: Transmitter,
     issuer: Issuer,
-    record: Pick<Feed, 'api' | 'id' | 'audience' | 'token' | 'tokenId' | 'pollTarget'>,
+    record: Pick<Feed, 'id' | 'audience' | 'token' | 'tokenId' | 'pollTarget'>,
   ) {
     this.#transmitter = transmitter
     this.#issuer = issuer
-    this.api = record.api
+    this.#api = new InternalApi(transmitter)
     this.id = record.id
     this.audience = record.audience
     this.token = record.token
@@ -51,11 +51,22 @@ export class Feed {
     this.pollTarget = record.pollTarget
   }
 
+  get api(): InternalApi {
+    return this.#api
+  }
+
+  /** To another process on the same store. */
+  moveTo(transmitter: Transmitter): void {
+    this.#transmitter = transmitter
+    this.#api = new InternalApi(transmitter)
+  }
+
   /** @param through another process on the same store, where not this feed's own. */
-  async enqueue(jti: string, through: InternalApi = this.api): Promise<void> {
-    const token = await this.#issuer.sign(jti, this.audience)
+  async enqueue(jti: string, options: { through?: Transmitter; paddingBytes?: number } = {}): Promise<void> {
+    const token = await this.#issuer.sign(jti, this.audience, options.paddingBytes)
     this.tokens.set(jti, token)
-    await through.appendSet(this.id, token)
+    const api = options.through === undefined ? this.#api : new InternalApi(options.through)
+    await api.appendSet(this.id, token)
   }
 
   /** @param waitSeconds longest wait, for a transmitter that knows the preference (RFC 7240 §4.3). */

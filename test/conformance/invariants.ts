@@ -17,7 +17,6 @@ export interface Observed {
   readonly exchange: Exchange
   readonly outcome: Outcome
   readonly meanwhile: Meanwhile
-  readonly terminated: boolean
 }
 
 interface Check {

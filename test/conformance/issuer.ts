@@ -2,7 +2,7 @@
 import { CompactSign, generateKeyPair } from 'jose'
 
 export interface Issuer {
-  readonly sign: (jti: string, audience: string) => Promise<string>
+  readonly sign: (jti: string, audience: string, paddingBytes?: number) => Promise<string>
   /** A JWT of any header and claims, signed by a key nobody trusts: for access tokens that must be refused. */
   readonly forge: (header: Record<string, unknown>, claims: Record<string, unknown>) => Promise<string>
 }
@@ -18,10 +18,16 @@ export async function createIssuer(): Promise<Issuer> {
       .sign(privateKey)
   return {
     forge,
-    sign: (jti, audience) =>
+    sign: (jti, audience, paddingBytes = 0) =>
       forge(
         { typ: 'secevent+jwt', kid: 'conformance' },
-        { iss: ISSUER, iat: Math.floor(Date.now() / 1000), jti, aud: audience, events: { [EVENT]: {} } },
+        {
+          iss: ISSUER,
+          iat: Math.floor(Date.now() / 1000),
+          jti,
+          aud: audience,
+          events: { [EVENT]: paddingBytes > 0 ? { padding: 'p'.repeat(paddingBytes) } : {} },
+        },
       ),
   }
 }

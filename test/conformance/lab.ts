@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startRedisProcess } from '../support/redis-process.ts'
 import type { Conditions } from './condition.ts'
-import { type OwnServer, startOwnServer } from './own-server.ts'
-import { InternalApi, type Transmitter } from './transmitter.ts'
+import { type OwnServer, SMALL_PAGE_BYTES, startOwnServer } from './own-server.ts'
+import type { Transmitter } from './transmitter.ts'
 import { NotRun, type Vector } from './vector.ts'
 
 /** A transmitter and what may be done to it. */
@@ -18,7 +18,7 @@ export interface Bench {
   stopStore(): Promise<void>
   startStore(): Promise<void>
   /** Another process on the same store. */
-  secondInstance(): Promise<InternalApi>
+  secondInstance(): Promise<Transmitter>
   close(): Promise<void>
 }
 
@@ -53,7 +53,7 @@ export async function ownLab(): Promise<Lab> {
       if (needOf(vector, conditions) === undefined) {
         return { transmitter: server.transmitter, ...cannot, close: async () => {} }
       }
-      return ownBench(join(dataDir, 'keys'))
+      return ownBench(join(dataDir, 'keys'), conditions)
     },
     async close() {
       await server.terminate()
@@ -63,13 +63,18 @@ export async function ownLab(): Promise<Lab> {
 }
 
 /** @param keysDir signing keys: only the embedded default makes them up. */
-async function ownBench(keysDir: string): Promise<Bench> {
+async function ownBench(keysDir: string, conditions: Conditions): Promise<Bench> {
   const redis = await startRedisProcess()
   const dataDir = await mkdtemp(join(tmpdir(), 'setstream-conformance-'))
   const servers: OwnServer[] = []
   const running = new Set<OwnServer>()
   const start = async () => {
-    const server = await startOwnServer({ dataDir, redisUrl: redis.url, keysDir })
+    const server = await startOwnServer({
+      dataDir,
+      redisUrl: redis.url,
+      keysDir,
+      ...(conditions.oversizedSet ? { pageBytesMax: SMALL_PAGE_BYTES } : {}),
+    })
     servers.push(server)
     running.add(server)
     return server
@@ -90,7 +95,7 @@ async function ownBench(keysDir: string): Promise<Bench> {
       stopStore: () => redis.stop(),
       startStore: () => redis.start(),
       async secondInstance() {
-        return new InternalApi((servers[1] ?? (await start())).transmitter)
+        return (servers[1] ?? (await start())).transmitter
       },
       close,
     }
@@ -104,6 +109,7 @@ function needOf(vector: Vector, conditions: Conditions): string | undefined {
   if (vector.given?.during?.some(({ action }) => action === 'terminateInstance')) return 'stops a process'
   if (conditions.storeDown) return 'takes the store away'
   if (conditions.secondInstance) return 'needs a second process on the same store'
+  if (conditions.oversizedSet) return 'needs a small byte budget of a page'
   return undefined
 }
 

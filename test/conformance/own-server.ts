@@ -19,6 +19,7 @@ export interface OwnServerOptions {
   readonly redisUrl?: string
   /** Signing keys. Absent: those of `dataDir`, made up on the first start with the embedded Redis. */
   readonly keysDir?: string
+  readonly pageBytesMax?: number
 }
 
 export const OWN_LIMITS: Limits = {
@@ -32,6 +33,9 @@ export const OWN_LIMITS: Limits = {
 export const SHUTDOWN_GRACE_MS = 3000
 /** Each process looks once a second for what changed in the registry. */
 export const SETTLES_WITHIN_MS = 1200
+
+/** The byte budget of a page where a vector is about one SET that exceeds it. */
+export const SMALL_PAGE_BYTES = 1024
 
 const CLI = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 const START_MS = 30_000
@@ -84,10 +88,11 @@ function inherited(): Record<string, string> {
   return Object.fromEntries(INHERITED.flatMap(name => (process.env[name] ? [[name, process.env[name]]] : [])))
 }
 
-function environment({ dataDir, redisUrl, keysDir }: OwnServerOptions): Record<string, string> {
+function environment({ dataDir, redisUrl, keysDir, pageBytesMax }: OwnServerOptions): Record<string, string> {
   return {
     ...(redisUrl === undefined ? {} : { REDIS_URL: redisUrl }),
     ...(keysDir === undefined ? {} : { KEYS_DIR: keysDir }),
+    ...(pageBytesMax === undefined ? {} : { PAGE_BYTES_MAX: String(pageBytesMax) }),
     DATA_DIR: dataDir,
     PUBLIC_LISTEN: '127.0.0.1:0',
     INTERNAL_LISTEN: '127.0.0.1:0',

@@ -53,22 +53,22 @@ async function onBench(vector: Vector, lab: Lab, issuer: Issuer): Promise<Findin
   const bench = await lab.benchFor(vector, readCondition(vector.given?.condition))
   try {
     const scene = await setScene(vector, bench.transmitter, issuer)
-    const terminates = vector.given?.during?.some(({ action }) => action === 'terminateInstance') ?? false
     try {
-      return await exchangeAndCheck(vector, scene, bench, terminates)
+      return await exchangeAndCheck(vector, scene, bench)
     } finally {
-      if (!terminates) await scene.close()
+      await scene.close()
     }
   } finally {
     await bench.close()
   }
 }
 
-async function exchangeAndCheck(vector: Vector, scene: Scene, bench: Bench, terminated: boolean): Promise<Findings> {
+async function exchangeAndCheck(vector: Vector, scene: Scene, bench: Bench): Promise<Findings> {
   const { conditions, transmitter } = scene
   const request = await buildRequest(vector.request, placeholdersOf(scene), transmitter.limits)
   const feeds = vector.given?.otherStream?.length ? [scene.feed, await scene.otherFeed()] : [scene.feed]
   const stateBefore = await snapshot(scene, feeds)
+  const terminates = vector.given?.during?.some(({ action }) => action === 'terminateInstance')
   const invariants = await prepareInvariants(vector, scene)
   if (conditions.secondInstance) await bench.secondInstance()
   const budget = conditions.budgetUsedUp ? await useUpBudget(scene) : undefined
@@ -83,22 +83,21 @@ async function exchangeAndCheck(vector: Vector, scene: Scene, bench: Bench, term
     await budget?.stop()
     await meanwhile.done
     if (conditions.storeDown) await bench.startStore()
+    if (terminates) await scene.moveTo(await bench.secondInstance())
 
-    const seen: Observed = { vector, scene, request, exchange, outcome, meanwhile, terminated }
+    const seen: Observed = { vector, scene, request, exchange, outcome, meanwhile }
     const other = isAnotherConforming(vector, outcome)
     const faults = [...heldFaults, ...outcomeFaults(seen, other), ...timingFaults(vector, scene, outcome, meanwhile)]
     // Before polls of our own move SETs on.
     const refusal = outcome.kind === 'answered' && outcome.answer.status >= 400
-    if (refusal && !terminated) {
+    if (refusal) {
       const stateAfter = await snapshot(scene, feeds)
       if (stateAfter !== stateBefore) faults.push(`state changed from ${stateBefore} to ${stateAfter}`)
     }
-    if (!terminated) {
-      faults.push(...(await invariants.afterwards(seen)))
-      // What a refusal leaves is what was there before, whatever the vector wants after a 200.
-      const refusedInstead = other && refusal && Number(vector.expect.status) < 400
-      if (!refusedInstead && !budget) faults.push(...(await afterFaults(vector.expect.after ?? {}, scene)))
-    }
+    faults.push(...(await invariants.afterwards(seen)))
+    // What a refusal leaves is what was there before, whatever the vector wants after a 200.
+    const refusedInstead = other && refusal && Number(vector.expect.status) < 400
+    if (!refusedInstead && !budget) faults.push(...(await afterFaults(vector.expect.after ?? {}, scene)))
     faults.push(...meanwhile.faults, ...scene.feed.faults)
     const notes = [
       ...(other

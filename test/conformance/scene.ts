@@ -2,6 +2,7 @@
 import { type Conditions, readCondition } from './condition.ts'
 import { Feed } from './feed.ts'
 import type { Issuer } from './issuer.ts'
+import { SMALL_PAGE_BYTES } from './own-server.ts'
 import { type ReceiverSettings, SetRefused, SetupFailed, type Transmitter } from './transmitter.ts'
 import type { Given, Vector } from './vector.ts'
 
@@ -17,6 +18,8 @@ export interface Scene {
   readonly refused: readonly string[]
   /** Longest a poll of this vector is held. */
   readonly pollWaitMs: number
+  /** After the process that served it has ended. */
+  moveTo(transmitter: Transmitter): Promise<void>
   close(): Promise<void>
 }
 
@@ -53,6 +56,10 @@ export async function setScene(vector: Vector, transmitter: Transmitter, issuer:
   return {
     ...scene,
     refused,
+    async moveTo(next) {
+      feed.moveTo(next)
+      ;(await other)?.moveTo(next)
+    },
     async close() {
       await feed.remove()
       await (await other)?.remove()
@@ -62,7 +69,7 @@ export async function setScene(vector: Vector, transmitter: Transmitter, issuer:
 
 async function fill(
   given: Given,
-  scene: Omit<Scene, 'refused' | 'close'>,
+  scene: Omit<Scene, 'refused' | 'moveTo' | 'close'>,
   settings: ReceiverSettings,
 ): Promise<string[]> {
   const { feed, conditions, otherFeed, transmitter } = scene
@@ -72,7 +79,8 @@ async function fill(
     const taken: string[] = []
     for (const jti of jtis) {
       try {
-        await to.enqueue(jti)
+        const isFirst = to === feed && feed.tokens.size === 0
+        await to.enqueue(jti, conditions.oversizedSet && isFirst ? { paddingBytes: SMALL_PAGE_BYTES } : {})
         taken.push(jti)
       } catch (error) {
         if (!(error instanceof SetRefused && conditions.mayBeRefused)) throw error
@@ -114,7 +122,7 @@ async function fill(
 
 async function park(
   jtis: readonly string[],
-  { feed, conditions }: Omit<Scene, 'refused' | 'close'>,
+  { feed, conditions }: Omit<Scene, 'refused' | 'moveTo' | 'close'>,
   settings: ReceiverSettings,
   deliver: (jtis: readonly string[]) => Promise<void>,
 ): Promise<void> {
