@@ -15,7 +15,10 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'setstream-package-'))
   await copyFile(join(root, 'package.json'), join(directory, 'package.json'))
   await mkdir(join(directory, 'node_modules'))
-  await symlink(join(root, 'node_modules', 'jose'), join(directory, 'node_modules', 'jose'))
+  await mkdir(join(directory, 'node_modules/@sinclair'))
+  for (const name of ['jose', '@sinclair/typebox']) {
+    await symlink(join(root, 'node_modules', name), join(directory, 'node_modules', name))
+  }
   const config = {
     extends: join(root, 'tsconfig.build.json'),
     compilerOptions: {
