@@ -11,6 +11,8 @@ const integer = (value: number, minimum: number, maximum: number, description: s
 const text = (value: string, description: string, pattern?: string) =>
   Type.String({ default: value, description, ...(pattern === undefined ? {} : { pattern }) })
 const optional = (description: string) => Type.Optional(Type.String({ minLength: 1, description }))
+/** Names as RFC 6749 §3.3 writes them, with spaces between. */
+const scopes = (value: string, description: string) => text(value, description, '^[!#-\\[\\]-~]+( [!#-\\[\\]-~]+)*$')
 const day = 86_400_000
 
 /** `host:port`; an IPv6 host stands in brackets. */
@@ -76,6 +78,9 @@ export const Settings = Type.Object({
     'Polls a minute and receiver that found nothing and were not held; 0 is no limit.',
   ),
   RATE_LIMIT_ANONYMOUS: integer(60, 0, 1e9, 'Refused requests a minute, address and process; 0 is no limit.'),
+  CONNECTIONS_MAX: integer(30_000, 1, 1e6, 'Connections of a listener; further ones are closed at once.'),
+  EVENT_LOOP_LAG_MAX_MS: integer(1000, 0, 60_000, 'Lag of the process above which requests get 503; 0 is no limit.'),
+  HEAP_MAX_PERCENT: integer(90, 0, 100, "Of the process's heap limit: above it requests get 503; 0 is no limit."),
   DRAIN_DELAY_MS: integer(0, 0, 600_000, 'After SIGTERM: unready but serving.'),
   SHUTDOWN_GRACE_MS: integer(25_000, 0, 600_000, 'Time for requests and jobs to finish.'),
   EXPIRE_AFTER_MS: integer(0, 0, 3650 * day, 'Unacknowledged SETs older than this are parked; 0 is never.'),
@@ -85,8 +90,19 @@ export const Settings = Type.Object({
   DEDUPE_WINDOW_MS: integer(600_000, 1000, 30 * day, 'How long at least a finished jti is answered `duplicate`.'),
   METRICS_RECEIVERS_MAX: integer(10_000, 0, 1_000_000, 'Receivers with series of their own.'),
   CONFIRM: text('written', 'What a 202 and an acknowledgement wait for.', '^(written|fsynced|replicated:[1-9]\\d?)$'),
-  OAUTH_ISSUER: optional('Issuer of JWT access tokens.'),
-  OAUTH_AUDIENCE: optional('Our audience in JWT access tokens.'),
+  OAUTH_ISSUER: Type.Optional(
+    Type.String({
+      // Discovered keys are only as good as the connection that brought them.
+      pattern: '^(https://[^?#\\s]+|http://(127\\.[0-9.]+|\\[::1\\]|localhost)(:\\d+)?(/[^?#\\s]*)?)$',
+      description: 'Issuer of JWT access tokens: an https URL, or http on loopback.',
+    }),
+  ),
+  OAUTH_AUDIENCE: optional('Our audience in JWT access tokens; goes with OAUTH_ISSUER.'),
+  OAUTH_SCOPE_POLL: scopes('poll', 'Scopes of an access token, any of which lets a client poll.'),
+  OAUTH_SCOPE_PUBLISH: scopes('publish', 'The same for publishing.'),
+  OAUTH_SCOPE_FOREIGN: scopes('foreign', 'Lets a client that may publish append SETs issued elsewhere too.'),
+  OAUTH_SCOPE_READ: scopes('read', 'The same for reading on the internal listener.'),
+  OAUTH_SCOPE_ADMIN: scopes('admin', 'The same for administration.'),
   ADMIN_TOKEN: Type.Optional(Type.String({ minLength: 16, description: 'First credential; at least 16 characters.' })),
   LOG_LEVEL: Type.Union(
     ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map(level => Type.Literal(level)),
