@@ -44,7 +44,7 @@ export async function startTransmitter(
     PUBLIC_LISTEN: '127.0.0.1:0',
     INTERNAL_LISTEN: '127.0.0.1:0',
     OPS_LISTEN: '127.0.0.1:0',
-    LOG_LEVEL: 'fatal',
+    LOG_LEVEL: process.env.TEST_LOG_LEVEL ?? 'fatal',
     RATE_LIMIT_ANONYMOUS: '0',
     SHUTDOWN_GRACE_MS: '2000',
     ...env,
