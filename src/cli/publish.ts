@@ -36,7 +36,7 @@ export const registerPublish: Register = (program, cli) => {
   remote(program.command('publish'))
     .description('publish events')
     .option('--type <type>', 'event type: a URI, or the name of a CAEP or RISC event such as session-revoked')
-    .option('--data <json>', 'what the event says; default {}', jsonObject)
+    .option('--data <json>', 'what the event says; default {}, and for CAEP without --id the time', jsonObject)
     .option('--subject <json>', 'whom it is about (sub_id)', jsonObject)
     .option('--email <address>', 'whom it is about, by email address')
     .option('--id <id>', 'makes it safe to run this again; default: made up')
@@ -112,11 +112,9 @@ function eventOf(options: PublishOptions): SecurityEvent {
   const toe = options.toe === undefined ? undefined : Number(options.toe)
   if (Number.isNaN(toe)) throw new UsageError('--toe is a number of seconds since 1970.')
   const type = typeOf(options.type)
-  const now = Math.floor(Date.now() / 1000)
-  // Some receivers refuse CAEP events without a time.
-  const data = Object.values<string>(CAEP).includes(type)
-    ? { event_timestamp: now, ...options.data }
-    : (options.data ?? {})
+  // Some receivers refuse CAEP events without a time. Under an id of the caller's, a repetition has to say the same.
+  const isTimed = Object.values<string>(CAEP).includes(type) && options.id === undefined
+  const data = isTimed ? { event_timestamp: Math.floor(Date.now() / 1000), ...options.data } : (options.data ?? {})
   return {
     events: { [type]: data } as Events,
     ...(options.id === undefined ? {} : { id: options.id }),
