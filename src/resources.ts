@@ -44,7 +44,7 @@ export async function openResources(config: Config, logger: Logger): Promise<Res
   const redis = open('requests')
   const scripts = scriptsOn(redis)
   const receivers = new ReceiverStore(redis, scripts, keys)
-  const tokens = new TokenStore(redis, keys)
+  const tokens = new TokenStore(redis, scripts, keys)
   const epoch = new Epoch(redis, keys)
   const registry = new Registry(receivers, tokens, epoch)
   registry.start()

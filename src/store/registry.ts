@@ -4,7 +4,9 @@
  * bypassed.
  */
 import { LRUCache } from 'lru-cache'
+import { clientName } from '../protocol/client-names.ts'
 import type { Change, Epoch } from './epoch.ts'
+import { KnownTokens } from './known-tokens.ts'
 import type { Receiver, ReceiverStore } from './receiver-store.ts'
 import type { TokenRecord, TokenStore } from './token-store.ts'
 
@@ -13,18 +15,31 @@ const READ_EVERY_MS = 500
 const TRUSTED_FOR_MS = 1000
 /** Heals a cache after a change whose telling was lost with the process that made it. */
 const ENTRY_AGE_MAX_MS = 60_000
+const LOAD_PAGE = 1000
+const NOBODY: ReadonlySet<string> = new Set()
+
+/** Every receiver, and which of them a client is. */
+interface Loaded {
+  readonly receivers: Map<string, Receiver>
+  /** Name of a client → receivers that list it. */
+  readonly byClient: Map<string, Set<string>>
+}
 
 export class Registry {
   readonly #receivers: ReceiverStore
   readonly #tokens: TokenStore
   readonly #epoch: Epoch
   readonly #receiverCache = new LRUCache<string, Receiver>({ max: 100_000, ttl: ENTRY_AGE_MAX_MS })
-  /** `false` stands for a token that does not exist; made-up ones must not cost a look-up each. */
-  readonly #tokenCache = new LRUCache<string, TokenRecord | false>({ max: 100_000, ttl: ENTRY_AGE_MAX_MS })
-  /** Every receiver, for events that name none; undefined until the first such event. */
-  #all: Map<string, Receiver> | undefined
+  readonly #tokenCache = new LRUCache<string, TokenRecord>({ max: 100_000, ttl: ENTRY_AGE_MAX_MS })
+  /** Tokens that do not exist. Apart from those that do: made-up ones must neither cost a look-up each nor push them out. */
+  readonly #noTokenCache = new LRUCache<string, true>({ max: 10_000, ttl: ENTRY_AGE_MAX_MS })
+  readonly #known: KnownTokens
+  /** Every receiver, for events that name none and for clients; undefined until the first of these. */
+  #all: Loaded | undefined
   #allLoadedAtMs = 0
-  #stale = new Set<string>()
+  #loading: { readonly done: Promise<Loaded>; readonly changed: Set<string> } | undefined
+  readonly #stale = new Set<string>()
+  readonly #refreshing = new Map<string, Promise<void>>()
   #version: string | undefined
   #readAtMs = 0
   #reading: Promise<boolean> | undefined
@@ -35,6 +50,7 @@ export class Registry {
   constructor(receivers: ReceiverStore, tokens: TokenStore, epoch: Epoch) {
     this.#receivers = receivers
     this.#tokens = tokens
+    this.#known = new KnownTokens(tokens)
     this.#epoch = epoch
   }
 
@@ -69,27 +85,46 @@ export class Registry {
     return receiver
   }
 
+  /** @returns null for a token that is known not to exist, undefined where only a look-up would tell. */
+  cachedToken(sha256: string): TokenRecord | null | undefined {
+    if (!this.#isTrusted()) return undefined
+    return this.#tokenCache.get(sha256) ?? (this.#noTokenCache.has(sha256) ? null : undefined)
+  }
+
+  /** @returns false for a token that is certainly none of ours; needs no look-up. */
+  mayBeToken(sha256: string): boolean {
+    return this.#known.mayHave(sha256)
+  }
+
   async token(sha256: string): Promise<TokenRecord | undefined> {
+    const cached = this.cachedToken(sha256)
+    if (cached !== undefined) return cached ?? undefined
     const trusted = this.#isTrusted()
-    const cached = trusted ? this.#tokenCache.get(sha256) : undefined
-    if (cached !== undefined) return cached === false ? undefined : cached
     const versionBefore = this.#version
     const token = await this.#tokens.get(sha256)
-    if (trusted && versionBefore === this.#version) this.#tokenCache.set(sha256, token ?? false)
+    if (trusted && versionBefore === this.#version) {
+      if (token === undefined) this.#noTokenCache.set(sha256, true)
+      else this.#tokenCache.set(sha256, token)
+    }
     return token
+  }
+
+  /** The receivers that list this client, by the name that `clientName` gives it. */
+  async receiversOfClient(name: string): Promise<ReadonlySet<string>> {
+    return (await this.#everyReceiver()).byClient.get(name) ?? NOBODY
   }
 
   /** Every receiver that takes an event of these types. */
   async subscribers(eventTypes: readonly string[]): Promise<Receiver[]> {
-    const all = await this.#everyReceiver()
-    return [...all.values()].filter(
+    const { receivers } = await this.#everyReceiver()
+    return [...receivers.values()].filter(
       ({ status, eventTypes: wanted }) =>
         status !== 'disabled' && (wanted.includes('*') || eventTypes.some(type => wanted.includes(type))),
     )
   }
 
   async every(): Promise<readonly Receiver[]> {
-    return [...(await this.#everyReceiver()).values()]
+    return [...(await this.#everyReceiver()).receivers.values()]
   }
 
   /**
@@ -134,50 +169,116 @@ export class Registry {
 
   #apply(change: Change): boolean {
     for (const listener of this.#listeners) listener(change)
-    if (change.kind === 'token') this.#tokenCache.delete(change.id)
+    if (change.kind === 'token') {
+      this.#tokenCache.delete(change.id)
+      this.#noTokenCache.delete(change.id)
+      this.#known.add(change.id)
+    }
     if (change.kind !== 'receiver') return false
     this.#receiverCache.delete(change.id)
     this.#stale.add(change.id)
+    this.#loading?.changed.add(change.id)
     return true
   }
 
   #forgetEverything(): void {
     this.#receiverCache.clear()
     this.#tokenCache.clear()
+    this.#noTokenCache.clear()
+    this.#known.forget()
     this.#all = undefined
+    this.#loading = undefined
   }
 
   #isTrusted(): boolean {
     return this.#version !== undefined && Date.now() - this.#readAtMs <= TRUSTED_FOR_MS
   }
 
-  async #everyReceiver(): Promise<Map<string, Receiver>> {
+  async #everyReceiver(): Promise<Loaded> {
     if (!this.#isTrusted()) await this.catchUp()
-    if (this.#all === undefined || Date.now() - this.#allLoadedAtMs > ENTRY_AGE_MAX_MS) {
-      this.#stale = new Set()
-      const all = new Map<string, Receiver>()
-      let cursor: string | undefined
-      do {
-        const page = await this.#receivers.list(1000, cursor)
-        for (const receiver of page.items) all.set(receiver.id, receiver)
-        cursor = page.next
-      } while (cursor !== undefined)
-      this.#all = all
-      this.#allLoadedAtMs = Date.now()
-    }
-    const all = this.#all
-    // What changed while the list was loaded, or since. An id leaves the set only once its record was read after.
-    for (const id of [...this.#stale]) {
-      this.#stale.delete(id)
-      const receiver = (
-        await this.#receivers.get(id).catch(error => {
-          this.#stale.add(id)
-          throw error
-        })
-      )?.receiver
-      if (receiver === undefined) all.delete(id)
-      else all.set(id, receiver)
-    }
+    const all = this.#all ?? (await this.#load())
+    // Nobody waits for the healing: what changed since is followed all the while.
+    if (Date.now() - this.#allLoadedAtMs > ENTRY_AGE_MAX_MS) this.#load().catch(() => {})
+    for (const id of this.#stale) this.#refresh(all, id)
+    // Also those that another call began: what is read now must hold what changed before.
+    if (this.#refreshing.size > 0) await Promise.all(this.#refreshing.values())
     return all
   }
+
+  /** Reads one record again, after any read of it that is under way. */
+  #refresh(all: Loaded, id: string): void {
+    this.#stale.delete(id)
+    const before = this.#refreshing.get(id) ?? Promise.resolve()
+    const refreshed = before
+      .catch(() => {})
+      .then(async () => {
+        const receiver = (await this.#receivers.get(id))?.receiver
+        forget(all, id)
+        if (receiver !== undefined) keep(all, receiver)
+      })
+      .catch(error => {
+        this.#stale.add(id)
+        throw error
+      })
+      .finally(() => {
+        if (this.#refreshing.get(id) === refreshed) this.#refreshing.delete(id)
+      })
+    this.#refreshing.set(id, refreshed)
+  }
+
+  /** Calls made while one is under way share it. */
+  #load(): Promise<Loaded> {
+    if (this.#loading === undefined) {
+      const changed = new Set<string>()
+      const loading = {
+        changed,
+        done: this.#loadAll()
+          .then(all => {
+            // Forgotten meanwhile: whoever waits may use it once, with what changed read again, and it is not kept.
+            if (this.#loading === loading) {
+              this.#all = all
+              this.#allLoadedAtMs = Date.now()
+            }
+            for (const id of changed) this.#stale.add(id)
+            return all
+          })
+          .finally(() => {
+            if (this.#loading === loading) this.#loading = undefined
+          }),
+      }
+      this.#loading = loading
+    }
+    return this.#loading.done
+  }
+
+  async #loadAll(): Promise<Loaded> {
+    const all: Loaded = { receivers: new Map(), byClient: new Map() }
+    let cursor: string | undefined
+    do {
+      const page = await this.#receivers.list(LOAD_PAGE, cursor)
+      for (const receiver of page.items) keep(all, receiver)
+      cursor = page.next
+    } while (cursor !== undefined)
+    return all
+  }
+}
+
+function keep({ receivers, byClient }: Loaded, receiver: Receiver): void {
+  receivers.set(receiver.id, receiver)
+  for (const client of receiver.clients ?? []) {
+    const name = clientName(client)
+    const ids = byClient.get(name)
+    if (ids === undefined) byClient.set(name, new Set([receiver.id]))
+    else ids.add(receiver.id)
+  }
+}
+
+function forget({ receivers, byClient }: Loaded, id: string): void {
+  for (const client of receivers.get(id)?.clients ?? []) {
+    const name = clientName(client)
+    const ids = byClient.get(name)
+    ids?.delete(id)
+    if (ids?.size === 0) byClient.delete(name)
+  }
+  receivers.delete(id)
 }

@@ -22,6 +22,7 @@ const NAMES = [
   'replay',
   'requeue',
   'sweep',
+  'touch_token',
   'trim',
   'update_receiver',
 ] as const

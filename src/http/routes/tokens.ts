@@ -25,10 +25,11 @@ export const tokenRoutes: FastifyPluginAsync<{ tokens: Tokens }> = async (app, {
   })
 }
 
-function show({ createdAtMs, expiresAtMs, ...token }: TokenRecord) {
+function show({ createdAtMs, expiresAtMs, usedAtMs, ...token }: TokenRecord) {
   return {
     ...token,
     createdAt: new Date(createdAtMs).toISOString(),
     ...(expiresAtMs === undefined ? {} : { expiresAt: new Date(expiresAtMs).toISOString() }),
+    ...(usedAtMs === undefined ? {} : { lastUsedAt: new Date(usedAtMs).toISOString() }),
   }
 }
