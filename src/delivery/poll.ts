@@ -143,11 +143,8 @@ export class Poll {
     if (page.parkedAsExpired > 0) metrics.parked.inc({ reason: 'expired' }, page.parkedAsExpired)
     if (page.sets.length > 0) {
       metrics.delivered.inc(page.sets.length)
-      let again = 0
-      for (const { attempt, entryId } of page.sets) {
-        if (attempt > 1) again += 1
-        else metrics.publishToDeliverySeconds.observe(Math.max(0, page.nowMs - Number.parseInt(entryId, 10)) / 1000)
-      }
+      if (page.waitedMs !== undefined) metrics.publishToDeliverySeconds.observe(page.waitedMs / 1000)
+      const again = page.sets.reduce((count, { attempt }) => (attempt > 1 ? count + 1 : count), 0)
       if (again > 0) metrics.redelivered.inc(again)
     }
     if (page.sweepInMs !== undefined) schedule.sweep(receiver, Math.min(page.sweepInMs, limits.redeliverAfterMs))

@@ -55,7 +55,6 @@ export interface PollStep {
 }
 
 export interface HandedOut {
-  readonly entryId: string
   readonly jti: string
   readonly set: string
   /** 1 for the first delivery. */
@@ -67,12 +66,27 @@ export interface Page {
   readonly moreAvailable: boolean
   /** Milliseconds after which a sweep should run; undefined when one is flagged already or not needed. */
   readonly sweepInMs: number | undefined
-  readonly nowMs: number
+  /** How long the oldest SET handed out for the first time had been in the log. */
+  readonly waitedMs: number | undefined
   readonly settled: number
   readonly reported: number
   readonly parkedForAttempts: number
   readonly parkedAsExpired: number
 }
+
+type PollReply = readonly [
+  word: 'ok',
+  more: number,
+  sweepInMs: number,
+  nowMs: number,
+  settled: number,
+  reported: number,
+  parkedForAttempts: number,
+  parkedAsExpired: number,
+  oldestMs: number,
+  fresh: readonly string[],
+  old: readonly (string | number)[],
+]
 
 export interface SweepStep {
   readonly cursor: string
@@ -191,22 +205,19 @@ export class SetStore {
         retryAfterSeconds: answer[1] ?? 60,
       })
     }
-    const [, more, sweepInMs, nowMs, settled, reported, parkedForAttempts, parkedAsExpired, flat] =
-      answer as unknown as [string, number, number, number, number, number, number, number, (string | number)[]]
+    const [, more, sweepInMs, nowMs, settled, reported, parkedForAttempts, parkedAsExpired, oldestMs, fresh, old] =
+      answer as unknown as PollReply
     const sets: HandedOut[] = []
-    for (let i = 0; i < flat.length; i += 4) {
-      sets.push({
-        entryId: flat[i] as string,
-        jti: flat[i + 1] as string,
-        set: flat[i + 2] as string,
-        attempt: flat[i + 3] as number,
-      })
+    for (let i = 0; i < old.length; i += 3) {
+      sets.push({ jti: old[i] as string, set: old[i + 1] as string, attempt: old[i + 2] as number })
     }
+    for (let i = 0; i < fresh.length; i += 2)
+      sets.push({ jti: fresh[i] as string, set: fresh[i + 1] as string, attempt: 1 })
     return {
       sets,
       moreAvailable: more === 1,
       sweepInMs: sweepInMs < 0 ? undefined : sweepInMs,
-      nowMs,
+      waitedMs: oldestMs < 0 ? undefined : Math.max(0, nowMs - oldestMs),
       settled,
       reported,
       parkedForAttempts,
@@ -218,8 +229,8 @@ export class SetStore {
   async giveBack(receiver: string, sets: readonly HandedOut[], redeliverAfterMs: number): Promise<number> {
     const k = this.#keys.of(receiver)
     const args: (string | number)[] = [redeliverAfterMs]
-    for (const { entryId, attempt } of sets) args.push(entryId, attempt)
-    return (await this.#scripts.give_back([k.log, k.given, k.receiver, k.wake, k.counts], args)) as number
+    for (const { jti, attempt } of sets) args.push(jti, attempt)
+    return (await this.#scripts.give_back([k.log, k.given, k.receiver, k.wake, k.counts, k.ids], args)) as number
   }
 
   /** @param cursor '-' to begin; the answer's cursor is '-' once the walk is over. */

@@ -44,7 +44,7 @@ export function createMetrics(heldPolls: () => number) {
     publishSeconds: histogram('setstream_publish_seconds', 'Time to answer a publish call.', SECONDS),
     publishToDeliverySeconds: histogram(
       'setstream_publish_to_delivery_seconds',
-      'From append to first delivery, by Redis time.',
+      'From append to first delivery, by Redis time; the oldest SET of each page.',
       LONG_SECONDS,
     ),
     deliveryToAckSeconds: histogram(

@@ -15,7 +15,7 @@ local log, ids, countsKey, receiver, channel = KEYS[1], KEYS[2], KEYS[5], KEYS[6
 local doneKeys = { KEYS[3], KEYS[4] }
 local backlogMax, bytesMax, windowMs = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 
-local status = redis.call('HGET', receiver, 'status')
+local status = call('HGET', receiver, 'status')
 if not status then return { 'unknown' } end
 
 local results = {}
@@ -24,13 +24,20 @@ if status == 'disabled' then
   return results
 end
 
-local counts = openCounts(countsKey, { 'appended', 'bytes', 'setMax', 'lastMs', 'lastN', unpack(DONE_FIELDS) })
+local counts = openCounts(countsKey, {
+  'appended', 'bytes', 'setMax', 'lastMs', 'lastN', 'doneSince', 'doneTurn', 'doneEnds',
+})
 local now = clock()
-turnDone(counts, doneKeys, now, windowMs)
-local backlog = redis.call('HLEN', ids)
-local bytes = counts.number('bytes')
-local lastMs, lastN = counts.number('lastMs'), counts.number('lastN')
-local queued = 0
+local doneKey = turnDone(counts, doneKeys, now, windowMs)
+local backlog = call('HLEN', ids)
+local bytes, setMax = numberOf(counts, 'bytes'), numberOf(counts, 'setMax')
+local lastMs, lastN = numberOf(counts, 'lastMs'), numberOf(counts, 'lastN')
+
+-- What is known of each jti is asked for all at once; a call brings a hundred SETs at the most.
+local jtis = {}
+for i = 4, #ARGV, 4 do jtis[#jtis + 1] = ARGV[i] end
+local known = call('HMGET', ids, unpack(jtis))
+local done = { call('SMISMEMBER', doneKeys[1], unpack(jtis)), call('SMISMEMBER', doneKeys[2], unpack(jtis)) }
 
 -- Redis refuses an id that is not larger than the last one. `counts` knows the last one; if the two disagree (an
 -- operator removed counts, or an older copy was restored) the log is asked.
@@ -44,8 +51,8 @@ local function appendEntry(jti, token, digest, repeatable)
     id = nextId(#token, repeatable)
     answer = redis.pcall('XADD', log, id, 'jti', jti, 'set', token, 'digest', digest)
     if type(answer) ~= 'table' or not answer.err then return id end
-    if try == 2 or not string.find(answer.err, 'equal or smaller', 1, true) then error(answer.err) end
-    local info = redis.call('XINFO', 'STREAM', log)
+    if try == 2 or not string.find(answer.err, 'equal or smaller', 1, true) then return nil, answer.err end
+    local info = call('XINFO', 'STREAM', log)
     for i = 1, #info, 2 do
       if info[i] == 'last-generated-id' then
         local ms, seq = parseId(info[i + 1])
@@ -56,39 +63,49 @@ local function appendEntry(jti, token, digest, repeatable)
 end
 
 local function digestAt(id)
-  local found = redis.call('XRANGE', log, id, id)
+  local found = call('XRANGE', log, id, id)
   return found[1] and fieldOf(found[1], 'digest')
 end
 
-for i = 4, #ARGV, 4 do
-  local jti, token, digest, repeatable = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])
-  local known = redis.call('HGET', ids, jti)
-  local knownDigest = known and digestAt(known)
-  local result
-  if knownDigest then
-    result = knownDigest == digest and 'duplicate' or 'conflict'
-  elseif repeatable == 1
-    and (redis.call('SISMEMBER', doneKeys[1], jti) == 1 or redis.call('SISMEMBER', doneKeys[2], jti) == 1) then
-    result = 'duplicate'
+-- Entries of this call, by jti, so that one sent twice in it is found; and what goes into the index, at once.
+local fresh, index, repeatables = {}, {}, {}
+local failure
+for i = 1, #jtis do
+  local at = i * 4
+  local jti, token, digest, repeatable = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+  local id = fresh[jti] or known[i]
+  local before = id and digestAt(id)
+  if before then
+    results[i] = before == digest and 'duplicate' or 'conflict'
+  elseif repeatable == '1' and (done[1][i] == 1 or done[2][i] == 1) then
+    results[i] = 'duplicate'
   elseif backlog >= backlogMax or bytes + #token > bytesMax then
-    result = 'full'
+    results[i] = 'full'
   else
-    redis.call('HSET', ids, jti, appendEntry(jti, token, digest, repeatable))
-    if not known then backlog = backlog + 1 end
+    id, failure = appendEntry(jti, token, digest, tonumber(repeatable))
+    if not id then break end
+    fresh[jti] = id
+    if repeatable == '1' then repeatables[#repeatables + 1] = jti end
+    index[#index + 1], index[#index + 2] = jti, id
+    if not known[i] then backlog = backlog + 1 end
     bytes = bytes + #token
-    if #token > counts.number('setMax') then counts.set('setMax', #token) end
-    queued = queued + 1
-    result = 'queued'
+    if #token > setMax then setMax = #token end
+    results[i] = 'queued'
   end
-  results[#results + 1] = result
 end
 
+local queued = #index / 2
 if queued > 0 then
+  call('HSET', ids, unpack(index))
+  rememberDone(counts, doneKey, repeatables, windowMs)
   add(counts, 'appended', queued)
-  counts.set('bytes', bytes)
-  counts.set('lastMs', lastMs)
-  counts.set('lastN', lastN)
-  if status == 'enabled' then redis.call('SPUBLISH', channel, '') end
+  setCount(counts, 'bytes', bytes)
+  if setMax ~= numberOf(counts, 'setMax') then setCount(counts, 'setMax', setMax) end
+  setCount(counts, 'lastMs', lastMs)
+  setCount(counts, 'lastN', lastN)
+  if status == 'enabled' then call('SPUBLISH', channel, '') end
 end
-counts.save()
+saveCounts(counts)
+-- What was appended before is indexed and stands; the caller repeats the rest.
+if failure then error(failure) end
 return results

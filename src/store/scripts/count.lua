@@ -7,9 +7,9 @@
             now ms, retained, counts as a flat list of field, value}
 ]]
 local log = KEYS[1]
-local status = redis.call('HGET', KEYS[4], 'status')
+local status = call('HGET', KEYS[4], 'status')
 if not status then return { 'unknown' } end
-local backlog = redis.call('HLEN', KEYS[2])
+local backlog = call('HLEN', KEYS[2])
 local oldest = -1
 local function consider(id)
   local ms = parseId(id)
@@ -27,16 +27,16 @@ if not groups.err then
   if #groups > 0 then
     pending = pendingCounts(log)
     for _, consumer in ipairs({ INFLIGHT, DUE }) do
-      local first = redis.call('XPENDING', log, GROUP, '-', '+', 1, consumer)
+      local first = call('XPENDING', log, GROUP, '-', '+', 1, consumer)
       if first[1] then consider(first[1][1]) end
     end
   end
 end
 if backlog > pending.total then
-  local first = redis.call('XRANGE', log, '(' .. read, '+', 'COUNT', 1)
+  local first = call('XRANGE', log, '(' .. read, '+', 'COUNT', 1)
   if first[1] then consider(first[1][1]) end
 end
 return {
-  status, backlog, pending.inflight, pending.due, pending.parked, oldest, clock(), redis.call('XLEN', KEYS[5]),
-  redis.call('HGETALL', KEYS[3]),
+  status, backlog, pending.inflight, pending.due, pending.parked, oldest, clock(), call('XLEN', KEYS[5]),
+  call('HGETALL', KEYS[3]),
 }

@@ -12,20 +12,21 @@
 local log, ids, why = KEYS[1], KEYS[2], KEYS[3]
 local reason, windowMs = ARGV[#ARGV - 1], tonumber(ARGV[#ARGV])
 local now = clock()
-local counts = openCounts(KEYS[4], { 'bytes', 'discarded:' .. reason, unpack(DONE_FIELDS) })
+local counts = openCounts(KEYS[4], { 'bytes', 'discarded:' .. reason, 'doneSince', 'doneTurn' })
+local doneKey = turnDone(counts, { KEYS[5], KEYS[6] }, now, windowMs)
 local entries, jtis, repeatable, bytes = {}, {}, {}, 0
 for _, item in ipairs(parkedChoice(log, ids, why)) do
-  local _, seq = parseId(item.id)
+  local ms, seq = parseId(item.id)
   entries[#entries + 1], jtis[#jtis + 1] = item.id, item.jti
   bytes = bytes + bytesOf(seq)
-  if isRepeatable(seq) then repeatable[#repeatable + 1] = item.jti end
+  if isRepeatable(seq) and isFromEarlierWindow(counts, ms) then repeatable[#repeatable + 1] = item.jti end
 end
-inRuns(entries, function(...) return redis.call('XACK', log, GROUP, ...) end)
-inRuns(entries, function(...) return redis.call('XDEL', log, ...) end)
-inRuns(jtis, function(...) return redis.call('HDEL', ids, ...) end)
-inRuns(jtis, function(...) return redis.call('HDEL', why, ...) end)
-rememberDone(turnDone(counts, { KEYS[5], KEYS[6] }, now, windowMs), repeatable, windowMs)
+callWith(entries, 'XACK', log, GROUP)
+callWith(entries, 'XDEL', log)
+callWith(jtis, 'HDEL', ids)
+callWith(jtis, 'HDEL', why)
+rememberDone(counts, doneKey, repeatable, windowMs)
 add(counts, 'discarded:' .. reason, #entries)
-counts.set('bytes', math.max(0, counts.number('bytes') - bytes))
-counts.save()
+setCount(counts, 'bytes', math.max(0, numberOf(counts, 'bytes') - bytes))
+saveCounts(counts)
 return { #entries, pendingCounts(log).parked }

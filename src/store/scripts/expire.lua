@@ -8,11 +8,11 @@
   Returns  {parked, 1 if there may be more}
 ]]
 local reason = ARGV[1]
-local status = redis.call('HGET', KEYS[5], 'status')
+local status = call('HGET', KEYS[5], 'status')
 -- A receiver that was enabled again meanwhile keeps what it holds.
 if not status or (reason == 'disabled' and status ~= 'disabled') then return { 0, 0 } end
 local now = clock()
 local counts = openCounts(KEYS[4], { 'parked:' .. reason, 'setMax', 'filter' })
 local parked, more = expireStep(KEYS[1], KEYS[2], KEYS[3], counts, reason, now - tonumber(ARGV[2]), tonumber(ARGV[3]), now)
-counts.save()
+saveCounts(counts)
 return { parked, more and 1 or 0 }

@@ -11,15 +11,21 @@ local GROUP = 'poll'
 local INFLIGHT, DUE, PARKED = 'inflight', 'due', 'parked'
 local SEQ_STEP = 4194304
 local UNPACK_MAX = 1000
+local call = redis.call
 
 local function clock()
-  local time = redis.call('TIME')
+  local time = call('TIME')
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
 
 local function parseId(id)
-  local ms, seq = string.match(id, '^(%d+)%-(%d+)$')
-  return tonumber(ms), tonumber(seq)
+  local dash = string.find(id, '-', 1, true)
+  return tonumber(string.sub(id, 1, dash - 1)), tonumber(string.sub(id, dash + 1))
+end
+
+-- The ms has 13 digits, from 2001 to 2286; this runs once per SET that is settled.
+local function seqOf(id)
+  return tonumber(string.sub(id, 15))
 end
 
 local function bytesOf(seq)
@@ -34,72 +40,93 @@ local function integer(value)
   return string.format('%.0f', value)
 end
 
--- Calls fn(unpack(prefix), values from..to) in runs that Lua's stack takes; returns the sum of what it answered.
-local function inRuns(values, fn)
+-- Calls a command with the values behind its key (and a third word), in runs that Lua's stack takes; returns the sum of
+-- what it answered.
+local function callWith(values, command, key, third)
   local sum = 0
   for from = 1, #values, UNPACK_MAX do
-    local answer = fn(unpack(values, from, math.min(from + UNPACK_MAX - 1, #values)))
-    if type(answer) == 'number' then sum = sum + answer end
+    local to = math.min(from + UNPACK_MAX - 1, #values)
+    if third then
+      sum = sum + call(command, key, third, unpack(values, from, to))
+    else
+      sum = sum + call(command, key, unpack(values, from, to))
+    end
   end
   return sum
 end
 
--- The hash `counts`, read once and written once. A field that was not asked for reads as nil.
+-- The hash `counts`: the fields named are read at once, others when they are asked for, and what changed is written
+-- at once by saveCounts.
 local function openCounts(key, fields)
-  local values = redis.call('HMGET', key, unpack(fields))
-  local counts, changed = {}, {}
-  for i, field in ipairs(fields) do counts[field] = values[i] or nil end
-  return {
-    number = function(field) return tonumber(counts[field] or 0) end,
-    text = function(field) return counts[field] end,
-    set = function(field, value)
-      value = type(value) == 'number' and integer(value) or value
-      if counts[field] ~= value then
-        counts[field] = value
-        changed[field] = true
-      end
-    end,
-    save = function()
-      local args = {}
-      for field in pairs(changed) do
-        args[#args + 1] = field
-        args[#args + 1] = counts[field]
-      end
-      if #args > 0 then redis.call('HSET', key, unpack(args)) end
-    end,
-  }
+  local values = call('HMGET', key, unpack(fields))
+  local known = {}
+  for i = 1, #fields do known[fields[i]] = values[i] end
+  return { key = key, known = known, changed = {} }
+end
+
+local function textOf(counts, field)
+  local value = counts.known[field]
+  if value == nil then
+    value = call('HGET', counts.key, field)
+    counts.known[field] = value
+  end
+  return value
+end
+
+local function numberOf(counts, field)
+  return tonumber(textOf(counts, field) or 0)
+end
+
+local function setCount(counts, field, value)
+  counts.known[field] = value
+  counts.changed[field] = value
 end
 
 local function add(counts, field, n)
-  if n ~= 0 then counts.set(field, counts.number(field) + n) end
+  if n ~= 0 then setCount(counts, field, numberOf(counts, field) + n) end
 end
 
--- The two sets of finished jtis take turns by Redis time: a jti is remembered for one to two windows.
-local DONE_FIELDS = { 'doneSince', 'doneTurn' }
-local function turnDone(counts, doneKeys, now, windowMs)
-  local since = counts.number('doneSince')
-  if now - since >= windowMs or now < since then
-    local turn = 1 - counts.number('doneTurn')
-    if now - since >= 2 * windowMs then redis.call('UNLINK', doneKeys[2 - turn]) end
-    redis.call('UNLINK', doneKeys[turn + 1])
-    counts.set('doneTurn', turn)
-    counts.set('doneSince', now)
+local function saveCounts(counts)
+  local args, n = {}, 0
+  for field, value in pairs(counts.changed) do
+    args[n + 1], args[n + 2] = field, value
+    n = n + 2
   end
-  return doneKeys[counts.number('doneTurn') + 1]
+  if n > 0 then call('HSET', counts.key, unpack(args)) end
 end
 
-local function rememberDone(key, jtis, windowMs)
+-- The two sets of jtis that were finished, or may be by now, take turns by Redis time: a jti is remembered for one to two
+-- windows. An append puts its jti into the set of its time; a SET that is finished within the same window, as nearly all
+-- are, then needs no further note, and one from an earlier window is noted again.
+-- A receiver that falls idle gives its memory back by itself: each set ends two windows after it was begun.
+local function turnDone(counts, doneKeys, now, windowMs)
+  local since = numberOf(counts, 'doneSince')
+  local turn = numberOf(counts, 'doneTurn')
+  if now - since >= windowMs or now < since then
+    if now - since >= 2 * windowMs then call('UNLINK', doneKeys[turn + 1]) end
+    turn = 1 - turn
+    call('UNLINK', doneKeys[turn + 1])
+    setCount(counts, 'doneTurn', turn)
+    setCount(counts, 'doneSince', now)
+    setCount(counts, 'doneEnds', 0)
+  end
+  return doneKeys[turn + 1]
+end
+
+local function rememberDone(counts, key, jtis, windowMs)
   if #jtis == 0 then return end
-  inRuns(jtis, function(...) return redis.call('SADD', key, ...) end)
-  -- A receiver that falls idle gives its memory back by itself.
-  redis.call('PEXPIRE', key, integer(2 * windowMs), 'NX')
+  callWith(jtis, 'SADD', key)
+  if numberOf(counts, 'doneEnds') == 0 then
+    call('PEXPIRE', key, 2 * windowMs)
+    setCount(counts, 'doneEnds', 1)
+  end
 end
 
 -- A lost group is made again from the beginning: what was in flight is owed again rather than lost. Retained
 -- SETs that were acknowledged still stand in the log, hence the filter (see poll.lua).
 local function ensureGroup(log, counts)
-  redis.call('XGROUP', 'CREATE', log, GROUP, '0', 'MKSTREAM')
-  counts.set('filter', 1)
+  call('XGROUP', 'CREATE', log, GROUP, '0', 'MKSTREAM')
+  setCount(counts, 'filter', 1)
 end
 
 local function groupIsMissing(answer)
@@ -108,9 +135,10 @@ local function groupIsMissing(answer)
   error(answer.err)
 end
 
--- {inflight, due, parked, total} of the group's pending list; O(1).
+-- {inflight, due, parked, total} of the group's pending list, in O(1); nil if there is no group.
 local function pendingCounts(log)
-  local summary = redis.call('XPENDING', log, GROUP)
+  local summary = redis.pcall('XPENDING', log, GROUP)
+  if groupIsMissing(summary) then return nil end
   local pending = { inflight = 0, due = 0, parked = 0, total = tonumber(summary[1]) }
   if summary[4] then
     for _, consumer in ipairs(summary[4]) do pending[consumer[1]] = tonumber(consumer[2]) end
@@ -124,8 +152,13 @@ local function claim(log, consumer, entries, ...)
     local args = { unpack(entries, from, math.min(from + UNPACK_MAX - 1, #entries)) }
     for _, option in ipairs(options) do args[#args + 1] = option end
     args[#args + 1] = 'JUSTID'
-    redis.call('XCLAIM', log, GROUP, consumer, 0, unpack(args))
+    call('XCLAIM', log, GROUP, consumer, 0, unpack(args))
   end
+end
+
+-- Whether finishing an entry made at `ms` has to be noted: its append was noted in the set of an earlier window.
+local function isFromEarlierWindow(counts, ms)
+  return ms < numberOf(counts, 'doneSince')
 end
 
 local function fieldOf(entry, name)
@@ -141,16 +174,16 @@ local function park(log, why, items, reason, now)
   for _, item in ipairs(items) do
     local jti = item.jti
     if not jti then
-      local found = redis.call('XRANGE', log, item.id, item.id)
+      local found = call('XRANGE', log, item.id, item.id)
       jti = found[1] and fieldOf(found[1], 'jti')
     end
     if jti then
       parked[#parked + 1] = item.id
       local note = item.note or {}
       note.reason, note.atMs, note.attempts = reason, now, item.attempts
-      redis.call('HSET', why, jti, cjson.encode(note))
+      call('HSET', why, jti, cjson.encode(note))
     else
-      redis.call('XACK', log, GROUP, item.id)
+      call('XACK', log, GROUP, item.id)
     end
   end
   claim(log, PARKED, parked)
@@ -194,20 +227,22 @@ end
 local function parkedChoice(log, ids, why)
   local chosen = {}
   if ARGV[1] == 'all' then
-    for _, pending in ipairs(redis.call('XPENDING', log, GROUP, '-', '+', tonumber(ARGV[2]), PARKED)) do
-      local found = redis.call('XRANGE', log, pending[1], pending[1])
+    for _, pending in ipairs(call('XPENDING', log, GROUP, '-', '+', tonumber(ARGV[2]), PARKED)) do
+      local found = call('XRANGE', log, pending[1], pending[1])
       if found[1] then
         chosen[#chosen + 1] = { id = pending[1], jti = fieldOf(found[1], 'jti') }
       else
-        redis.call('XACK', log, GROUP, pending[1])
+        call('XACK', log, GROUP, pending[1])
       end
     end
     return chosen
   end
+  local seen = {}
   for i = 3, 2 + tonumber(ARGV[2]) do
-    local id = redis.call('HGET', ids, ARGV[i])
-    if id and redis.call('HEXISTS', why, ARGV[i]) == 1 then
-      local pending = redis.call('XPENDING', log, GROUP, id, id, 1, PARKED)
+    local id = not seen[ARGV[i]] and call('HGET', ids, ARGV[i])
+    seen[ARGV[i]] = true
+    if id and call('HEXISTS', why, ARGV[i]) == 1 then
+      local pending = call('XPENDING', log, GROUP, id, id, 1, PARKED)
       if pending[1] then chosen[#chosen + 1] = { id = id, jti = ARGV[i] } end
     end
   end
@@ -216,7 +251,7 @@ end
 
 -- The id of the last entry that the group has read.
 local function lastRead(log)
-  for _, group in ipairs(redis.call('XINFO', 'GROUPS', log)) do
+  for _, group in ipairs(call('XINFO', 'GROUPS', log)) do
     local name, last
     for i = 1, #group, 2 do
       if group[i] == 'name' then name = group[i + 1] end
@@ -250,19 +285,19 @@ local function expireStep(log, ids, why, counts, reason, before, count, now)
   local full = #items >= count
 
   -- Entries are copied whole into the script, so a step of large ones takes fewer.
-  local room = math.min(count - #items, math.max(1, math.floor(1048576 / math.max(1, counts.number('setMax')))))
+  local room = math.min(count - #items, math.max(1, math.floor(1048576 / math.max(1, numberOf(counts, 'setMax')))))
   if room > 0 then
-    local queued = redis.call('XRANGE', log, '(' .. lastRead(log), last, 'COUNT', room)
+    local queued = call('XRANGE', log, '(' .. lastRead(log), last, 'COUNT', room)
     if #queued > 0 then
-      redis.call('XREADGROUP', 'GROUP', GROUP, PARKED, 'COUNT', #queued, 'STREAMS', log, '>')
+      call('XREADGROUP', 'GROUP', GROUP, PARKED, 'COUNT', #queued, 'STREAMS', log, '>')
       local fresh, entries = {}, {}
       for _, entry in ipairs(queued) do
         local jti = fieldOf(entry, 'jti')
-        if redis.call('HGET', ids, jti) == entry[1] then
+        if call('HGET', ids, jti) == entry[1] then
           fresh[#fresh + 1] = { id = entry[1], jti = jti, attempts = 0 }
           entries[#entries + 1] = entry[1]
         else
-          redis.call('XACK', log, GROUP, entry[1])
+          call('XACK', log, GROUP, entry[1])
         end
       end
       parked = parked + park(log, why, fresh, reason, now)

@@ -8,7 +8,7 @@
   Returns  {'unknown'} | {cursor ('-' at the end), {per SET: entry id, jti, attempts, idle ms, why or '', bytes}}
 ]]
 local log, why, state, cursor, count, reason = KEYS[1], KEYS[2], ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
-if redis.call('HEXISTS', KEYS[3], 'status') == 0 then return { 'unknown' } end
+if call('HEXISTS', KEYS[3], 'status') == 0 then return { 'unknown' } end
 local items, nextCursor = {}, '-'
 local function put(id, jti, attempts, idle, note)
   local _, seq = parseId(id)
@@ -19,21 +19,21 @@ end
 if state == 'queued' then
   local read = lastRead(log)
   if not read then return { '-', {} } end
-  local entries = redis.call('XRANGE', log, cursor == '-' and '(' .. read or cursor, '+', 'COUNT', count)
+  local entries = call('XRANGE', log, cursor == '-' and '(' .. read or cursor, '+', 'COUNT', count)
   for _, entry in ipairs(entries) do put(entry[1], fieldOf(entry, 'jti'), 0, 0, '') end
   if #entries == count then nextCursor = '(' .. entries[count][1] end
 elseif state == 'acked' then
-  local entries = redis.call('XRANGE', KEYS[4], cursor, '+', 'COUNT', count)
+  local entries = call('XRANGE', KEYS[4], cursor, '+', 'COUNT', count)
   for _, entry in ipairs(entries) do put(fieldOf(entry, 'id'), fieldOf(entry, 'jti'), 0, 0, '') end
   if #entries == count then nextCursor = '(' .. entries[count][1] end
 else
   local listed = redis.pcall('XPENDING', log, GROUP, cursor, '+', count, state)
   if groupIsMissing(listed) then return { '-', {} } end
   for _, pending in ipairs(listed) do
-    local found = redis.call('XRANGE', log, pending[1], pending[1])
+    local found = call('XRANGE', log, pending[1], pending[1])
     local jti = found[1] and fieldOf(found[1], 'jti')
     if jti then
-      local note = state == PARKED and redis.call('HGET', why, jti) or ''
+      local note = state == PARKED and call('HGET', why, jti) or ''
       if reason == '' or (note and note ~= '' and cjson.decode(note).reason == reason) then
         put(pending[1], jti, tonumber(pending[4]), tonumber(pending[3]), note or '')
       end

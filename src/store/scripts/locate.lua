@@ -9,27 +9,27 @@
            {'queued' | 'inflight' | 'due' | 'parked', entry id, token, attempts, idle ms, why or ''}
 ]]
 local log, jti = KEYS[1], ARGV[1]
-if redis.call('HEXISTS', KEYS[7], 'status') == 0 then return { 'unknown-receiver' } end
+if call('HEXISTS', KEYS[7], 'status') == 0 then return { 'unknown-receiver' } end
 local function tokenAt(id)
-  local found = redis.call('XRANGE', log, id, id)
+  local found = call('XRANGE', log, id, id)
   return found[1] and fieldOf(found[1], 'set') or ''
 end
-local id = redis.call('HGET', KEYS[2], jti)
+local id = call('HGET', KEYS[2], jti)
 if id then
   local pending = redis.pcall('XPENDING', log, GROUP, id, id, 1)
   if not groupIsMissing(pending) and pending[1] then
     return { pending[1][2], id, tokenAt(id), tonumber(pending[1][4]), tonumber(pending[1][3]),
-      redis.call('HGET', KEYS[3], jti) or '' }
+      call('HGET', KEYS[3], jti) or '' }
   end
   return { 'queued', id, tokenAt(id), 0, 0, '' }
 end
-for _, entry in ipairs(redis.call('XREVRANGE', KEYS[6], '+', '-', 'COUNT', tonumber(ARGV[2]))) do
+for _, entry in ipairs(call('XREVRANGE', KEYS[6], '+', '-', 'COUNT', tonumber(ARGV[2]))) do
   if fieldOf(entry, 'jti') == jti then
     local entryId = fieldOf(entry, 'id')
     return { 'acknowledged', entryId, tokenAt(entryId), (parseId(entry[1])) }
   end
 end
-if redis.call('SISMEMBER', KEYS[4], jti) == 1 or redis.call('SISMEMBER', KEYS[5], jti) == 1 then
+if call('SISMEMBER', KEYS[4], jti) == 1 or call('SISMEMBER', KEYS[5], jti) == 1 then
   return { 'acknowledged' }
 end
 return { 'unknown' }

@@ -11,7 +11,7 @@ local RANK = { next = 1, current = 2, retired = 3 }
 local changed = 0
 for i = 1, #ARGV, 3 do
   local kid, state, record = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local known = redis.call('HGET', KEYS[1], kid)
+  local known = call('HGET', KEYS[1], kid)
   local forward
   if known then
     forward = RANK[state] > RANK[cjson.decode(known).state]
@@ -20,7 +20,7 @@ for i = 1, #ARGV, 3 do
     forward = state ~= 'retired'
   end
   if forward then
-    redis.call('HSET', KEYS[1], kid, record)
+    call('HSET', KEYS[1], kid, record)
     changed = changed + 1
   end
 end

@@ -7,10 +7,10 @@
   ARGV[1]  1 to delete it in any status, 0 only when disabled
   Returns  1 deleted; 0 not disabled; -1 no such receiver
 ]]
-local status = redis.call('HGET', KEYS[1], 'status')
+local status = call('HGET', KEYS[1], 'status')
 if not status then return -1 end
 if ARGV[1] ~= '1' and status ~= 'disabled' then return 0 end
-redis.call('UNLINK', KEYS[1], unpack(KEYS, 3))
-redis.call('HSET', KEYS[1], 'deletedAt', integer(clock()))
-redis.call('SPUBLISH', KEYS[2], '')
+call('UNLINK', KEYS[1], unpack(KEYS, 3))
+call('HSET', KEYS[1], 'deletedAt', integer(clock()))
+call('SPUBLISH', KEYS[2], '')
 return 1

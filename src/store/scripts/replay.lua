@@ -11,23 +11,23 @@
 local log, ids, acked = KEYS[1], KEYS[2], KEYS[3]
 local NO_IDLE_TIME = '9007199254740991'
 local moved, bytes, jtis = 0, 0, {}
-local listed = redis.call('XRANGE', acked, ARGV[1], ARGV[2], 'COUNT', tonumber(ARGV[3]))
+local listed = call('XRANGE', acked, ARGV[1], ARGV[2], 'COUNT', tonumber(ARGV[3]))
 for _, entry in ipairs(listed) do
   local id, jti = fieldOf(entry, 'id'), fieldOf(entry, 'jti')
-  redis.call('XDEL', acked, entry[1])
-  if redis.call('HEXISTS', ids, jti) == 0 then
-    local claimed = redis.call('XCLAIM', log, GROUP, DUE, NO_IDLE_TIME, id, 'RETRYCOUNT', 0, 'FORCE', 'JUSTID')
+  call('XDEL', acked, entry[1])
+  if call('HEXISTS', ids, jti) == 0 then
+    local claimed = call('XCLAIM', log, GROUP, DUE, NO_IDLE_TIME, id, 'RETRYCOUNT', 0, 'FORCE', 'JUSTID')
     if claimed[1] then
       local _, seq = parseId(id)
-      redis.call('HSET', ids, jti, id)
+      call('HSET', ids, jti, id)
       moved, bytes = moved + 1, bytes + bytesOf(seq)
     end
   end
 end
 if moved > 0 then
-  redis.call('HINCRBY', KEYS[4], 'replayed', moved)
-  redis.call('HINCRBY', KEYS[4], 'bytes', bytes)
-  if redis.call('HGET', KEYS[5], 'status') == 'enabled' then redis.call('SPUBLISH', KEYS[6], '') end
+  call('HINCRBY', KEYS[4], 'replayed', moved)
+  call('HINCRBY', KEYS[4], 'bytes', bytes)
+  if call('HGET', KEYS[5], 'status') == 'enabled' then call('SPUBLISH', KEYS[6], '') end
 end
-local first = redis.call('XRANGE', acked, '-', '+', 'COUNT', 1)
+local first = call('XRANGE', acked, '-', '+', 'COUNT', 1)
 return { moved, #listed == tonumber(ARGV[3]) and 1 or 0, first[1] and (parseId(first[1][1])) or -1, clock() }

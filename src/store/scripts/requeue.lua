@@ -13,9 +13,9 @@ for _, item in ipairs(parkedChoice(log, ids, why)) do
   entries[#entries + 1], jtis[#jtis + 1] = item.id, item.jti
 end
 claim(log, DUE, entries, 'RETRYCOUNT', 0)
-inRuns(jtis, function(...) return redis.call('HDEL', why, ...) end)
+callWith(jtis, 'HDEL', why)
 if #entries > 0 then
-  redis.call('HINCRBY', KEYS[4], 'requeued', #entries)
-  if redis.call('HGET', KEYS[5], 'status') == 'enabled' then redis.call('SPUBLISH', KEYS[6], '') end
+  call('HINCRBY', KEYS[4], 'requeued', #entries)
+  if call('HGET', KEYS[5], 'status') == 'enabled' then call('SPUBLISH', KEYS[6], '') end
 end
 return { #entries, pendingCounts(log).parked }

@@ -17,18 +17,18 @@ local limits = {
   maxAttempts = tonumber(ARGV[4]),
   parkAfterMs = tonumber(ARGV[5]),
 }
-local status = redis.call('HGET', receiver, 'status')
+local status = call('HGET', receiver, 'status')
 if not status then return { '-', 0, 0, -1, -1 } end
 local now = clock()
 local counts = openCounts(KEYS[3], { 'parked:attempts', 'sweepAt', 'filter' })
 local step = lapse(log, why, ARGV[1], tonumber(ARGV[2]), now, limits)
 if not step then
   ensureGroup(log, counts)
-  counts.save()
+  saveCounts(counts)
   return { '-', 0, 0, -1, -1 }
 end
 add(counts, 'parked:attempts', step.parked)
-if step.due > 0 and status == 'enabled' then redis.call('SPUBLISH', channel, '') end
+if step.due > 0 and status == 'enabled' then call('SPUBLISH', channel, '') end
 
 local earliest = tonumber(ARGV[6])
 if step.earliest and (earliest < 0 or step.earliest < earliest) then earliest = step.earliest end
@@ -36,10 +36,10 @@ local nextInMs = -1
 if step.cursor == '-' then
   if pendingCounts(log).inflight > 0 then
     nextInMs = earliest >= 0 and earliest or limits.redeliverAfterMs
-    counts.set('sweepAt', now + nextInMs)
+    setCount(counts, 'sweepAt', now + nextInMs)
   else
-    counts.set('sweepAt', 0)
+    setCount(counts, 'sweepAt', 0)
   end
 end
-counts.save()
+saveCounts(counts)
 return { step.cursor, step.due, step.parked, earliest, nextInMs }

@@ -10,13 +10,13 @@
 local log, acked, errors = KEYS[1], KEYS[2], KEYS[3]
 local now, count = clock(), tonumber(ARGV[3])
 local last = '(' .. integer(now - tonumber(ARGV[1])) .. '-0'
-local listed = redis.call('XRANGE', acked, '-', last, 'COUNT', count)
+local listed = call('XRANGE', acked, '-', last, 'COUNT', count)
 local entries, marks = {}, {}
 for i, entry in ipairs(listed) do
   entries[i], marks[i] = fieldOf(entry, 'id'), entry[1]
 end
-inRuns(entries, function(...) return redis.call('XDEL', log, ...) end)
-inRuns(marks, function(...) return redis.call('XDEL', acked, ...) end)
-local reports = redis.call('XTRIM', errors, 'MINID', '~', integer(now - tonumber(ARGV[2])), 'LIMIT', 1000)
-if #entries > 0 then redis.call('HINCRBY', KEYS[4], 'trimmed', #entries) end
+callWith(entries, 'XDEL', log)
+callWith(marks, 'XDEL', acked)
+local reports = call('XTRIM', errors, 'MINID', '~', integer(now - tonumber(ARGV[2])), 'LIMIT', 1000)
+if #entries > 0 then call('HINCRBY', KEYS[4], 'trimmed', #entries) end
 return { #entries, #listed == count and 1 or 0, reports }

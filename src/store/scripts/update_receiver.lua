@@ -6,12 +6,12 @@
   ARGV[1]  version that was read    ARGV[2]  status    ARGV[3]  record, JSON
   Returns  new version; 0 changed meanwhile; -1 no such receiver
 ]]
-local before = redis.call('HMGET', KEYS[1], 'version', 'status')
+local before = call('HMGET', KEYS[1], 'version', 'status')
 if not before[2] then return -1 end
 if before[1] ~= ARGV[1] then return 0 end
 local version = tonumber(ARGV[1]) + 1
-redis.call('HSET', KEYS[1], 'status', ARGV[2], 'record', ARGV[3], 'version', version)
+call('HSET', KEYS[1], 'status', ARGV[2], 'record', ARGV[3], 'version', version)
 -- A shorter R makes the flagged sweep too late: the next poll asks for one anew.
-redis.call('HDEL', KEYS[3], 'sweepAt')
-if ARGV[2] == 'enabled' then redis.call('SPUBLISH', KEYS[2], '') end
+call('HDEL', KEYS[3], 'sweepAt')
+if ARGV[2] == 'enabled' then call('SPUBLISH', KEYS[2], '') end
 return version
