@@ -75,9 +75,9 @@ async function publish(cli: Cli, options: PublishOptions): Promise<void> {
   try {
     for await (const outcome of producer.publishAll(events, { signal })) {
       counts[outcome.ok ? 'taken' : 'refused']++
-      progress.end()
       await report(cli, outcome, options)
-      if (options.file !== undefined) progress.show(counts.taken + counts.refused, undefined)
+      // On a terminal the outcomes themselves are the progress.
+      if (!cli.stdout.isTTY) progress.show(counts.taken + counts.refused, undefined)
     }
   } catch (error) {
     if (!signal.aborted) throw error
