@@ -75,11 +75,17 @@ process.once('SIGINT', () => process.exit(130))
 
 const say = (text: string) => process.stderr.isTTY && process.stderr.write(`\r\x1b[K${text}`)
 const results: BenchResult[] = []
+let failures = 0
 const startedMs = performance.now()
 for (const bench of benches) {
   if (names.length > 0 && !names.includes(bench.name)) continue
-  const result = await run(bench)
+  const result = await run(bench).catch((error: unknown) => error as Error)
   say('')
+  if (result instanceof Error) {
+    failures += 1
+    console.error(`${bench.name} could not be measured: ${result.message}\n`)
+    continue
+  }
   results.push(result)
   if (!options.json) console.log(`${renderBench(result)}\n`)
 }
@@ -98,6 +104,7 @@ if (options.json) {
     `\n${machine.cores} cores (${machine.cpu}), Node ${machine.node}, ${options.quick ? 'quick' : 'full'} mode, ${Math.round((performance.now() - startedMs) / 1000)} s`,
   )
 }
+if (failures > 0) process.exitCode = 1
 if (options.check && results.some(result => result.budgets.some(budget => !budget.met))) process.exitCode = 1
 
 async function run(bench: Bench): Promise<BenchResult> {

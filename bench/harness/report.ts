@@ -7,7 +7,7 @@ export function renderBench(result: BenchResult): string {
     `  ${side.name}`,
     `${figure(side.median)} ${result.unit}`,
     `(${figure(side.lowest)}–${figure(side.highest)})`,
-    renderCores(side),
+    renderCores(side, result.unit),
     renderDetail(side),
   ])
   lines.push(...align(rows))
@@ -40,9 +40,15 @@ function renderBudget(budget: BudgetResult): string {
 const bound = (budget: BudgetResult) =>
   budget.atLeast === undefined ? `≤ ${budget.atMost}` : `≥ ${budget.atLeast.toFixed(1)}`
 
-function renderCores(side: SideResult): string {
-  const cores = Object.entries(side.cores).map(([name, used]) => `${name} ${used.toFixed(2)}`)
-  return cores.length === 0 ? '' : `cores: ${cores.join(', ')}`
+/** Of a rate, what one unit costs each process: that hardly changes when others use the machine too. */
+function renderCores(side: SideResult, unit: string): string {
+  const { others, ...watched } = side.cores
+  const isRate = unit.endsWith('/s')
+  const shares = Object.entries(watched).map(([name, used]) =>
+    isRate ? `${name} ${figure((used / side.median) * 1e6)}` : `${name} ${used.toFixed(2)}`,
+  )
+  if (shares.length === 0) return ''
+  return `${isRate ? 'µs each' : 'cores'}: ${shares.join(', ')}${others === undefined ? '' : `; other programs ${others.toFixed(2)} cores`}`
 }
 
 const renderDetail = (side: SideResult) =>

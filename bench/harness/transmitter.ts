@@ -111,6 +111,5 @@ export async function addReceivers(
 
 async function pollHeaders(transmitter: Transmitter, receiver: string): Promise<string> {
   const { token } = await transmitter.admin<{ token: string }>('POST', '/v1/tokens', { scope: 'poll', receiver })
-  return `authorization: Bearer ${token}
-`
+  return `authorization: Bearer ${token}\r\n`
 }
