@@ -7,13 +7,13 @@ import {
   validateReceiverPatch,
 } from '../protocol/receiver.ts'
 import type { KeyRing } from '../signing/key-ring.ts'
-import type { Epoch } from '../store/epoch.ts'
 import type { ListPage, Receiver, ReceiverStore } from '../store/receiver-store.ts'
+import type { Registry } from '../store/registry.ts'
 import type { Retention } from './retention.ts'
 
 export interface ReceiversDependencies {
   readonly store: ReceiverStore
-  readonly epoch: Epoch
+  readonly registry: Registry
   readonly keys: Pick<KeyRing, 'algorithms'>
   readonly retention: Retention
 }
@@ -36,7 +36,7 @@ export class Receivers {
     if (faults.length > 0) throw new TransmitterError('bad_request', 'The receiver is not valid.', { faults })
     const receiver = await this.#deps.store.create(valid, Date.now())
     // Told in either case: if the id is taken because an earlier call died before it told, this heals it.
-    await this.#deps.epoch.tell({ kind: 'receiver', id: valid.id })
+    await this.#deps.registry.tell({ kind: 'receiver', id: valid.id })
     if (receiver === undefined) throw new TransmitterError('conflict', 'This id is or was in use.')
     return receiver
   }
@@ -61,7 +61,7 @@ export class Receivers {
       const outcome = await this.#deps.store.update(before, after)
       if (outcome === undefined) throw unknownReceiver()
       if (outcome === 'changed') continue
-      await this.#deps.epoch.tell({ kind: 'receiver', id })
+      await this.#deps.registry.tell({ kind: 'receiver', id })
       // A crash in here leaves the rest to the next pass of retention.
       if (after.status === 'disabled') await this.#deps.retention.parkAll(after)
       return after
@@ -76,7 +76,7 @@ export class Receivers {
     if (outcome === 'enabled') {
       throw new TransmitterError('conflict', 'Only a disabled receiver is deleted, or any with force=true.')
     }
-    await this.#deps.epoch.tell({ kind: 'receiver', id })
+    await this.#deps.registry.tell({ kind: 'receiver', id })
   }
 
   list(limit: number, cursor: string | undefined): Promise<ListPage<Receiver>> {

@@ -5,7 +5,6 @@ import { type Static, Type } from '@sinclair/typebox'
 import { type Fault, TransmitterError } from '../errors.ts'
 import { RECEIVER_ID_PATTERN } from '../protocol/receiver.ts'
 import { schemaFaults } from '../protocol/schema-faults.ts'
-import type { Epoch } from '../store/epoch.ts'
 import type { ListPage } from '../store/receiver-store.ts'
 import type { Registry } from '../store/registry.ts'
 import { sha256Of, type TokenRecord, type TokenStore, tokenIdOf } from '../store/token-store.ts'
@@ -39,7 +38,6 @@ export type TokenInput = Static<typeof TokenInput>
 
 export interface TokensDependencies {
   readonly store: TokenStore
-  readonly epoch: Epoch
   readonly registry: Registry
 }
 
@@ -97,7 +95,7 @@ export class Tokens {
       ...(expiresInSeconds === undefined ? {} : { expiresAtMs: nowMs + expiresInSeconds * 1000 }),
     }
     await this.#deps.store.add(sha256, record)
-    await this.#deps.epoch.tell({ kind: 'token', id: sha256 })
+    await this.#deps.registry.tell({ kind: 'token', id: sha256 })
     const expiresAt = record.expiresAtMs === undefined ? {} : { expiresAt: new Date(record.expiresAtMs).toISOString() }
     return { tokenId: record.tokenId, token, ...expiresAt }
   }
@@ -110,7 +108,7 @@ export class Tokens {
   async revoke(tokenId: string): Promise<void> {
     const sha256 = await this.#deps.store.revoke(tokenId)
     if (sha256 === undefined) throw new TransmitterError('not_found', 'No such token.')
-    await this.#deps.epoch.tell({ kind: 'token', id: sha256 })
+    await this.#deps.registry.tell({ kind: 'token', id: sha256 })
   }
 
   async #scopeFaults(input: TokenInput): Promise<Fault[]> {

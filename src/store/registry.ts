@@ -70,6 +70,12 @@ export class Registry {
     this.#timer = undefined
   }
 
+  /** To be called after the write it speaks of; this process follows at once, the others within a second. */
+  async tell(change: Change): Promise<void> {
+    await this.#epoch.tell(change)
+    await this.catchUp()
+  }
+
   onChange(listener: (change: Change) => void): void {
     this.#listeners.add(listener)
   }
