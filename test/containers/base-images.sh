@@ -20,7 +20,9 @@ if [ -z "$mirror" ]; then
 fi
 
 work=$(mktemp -d /tmp/setstream-base.XXXXXX)
-trap 'rm -rf "$work"' EXIT
+# In memory: what takes long in unpacking a system is that every file of it is flushed to the disk.
+mount -t tmpfs -o size=2g tmpfs "$work"
+trap 'umount "$work" && rmdir "$work"' EXIT
 mkdir "$work/packages"
 
 # bootstrap DIRECTORY PACKAGE: the second call takes from the first what both need.
@@ -43,7 +45,7 @@ install -d -o "$(chroot "$work/redis" id -u redis)" -g "$(chroot "$work/redis" i
 tar -C "$work/redis" -c . | docker import --change 'USER redis' --change 'WORKDIR /data' --change 'VOLUME /data' \
   --change 'EXPOSE 6379' --change 'ENTRYPOINT ["docker-entrypoint.sh"]' --change 'CMD ["redis-server"]' - "$redis_tag"
 
-bootstrap "$work/node" ca-certificates
+bootstrap "$work/node" ca-certificates,curl
 chroot "$work/node" useradd --uid 1000 --create-home node
 install -m 755 "$checkout/node_modules/node/bin/node" "$work/node/usr/local/bin/node"
 # The npm of Node.js 24's own release line; the machine's may be older than what our lock file needs.
