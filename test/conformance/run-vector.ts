@@ -35,16 +35,28 @@ export async function runVector(vector: Vector, lab: Lab, issuer: Issuer): Promi
     tookMs: Math.round(performance.now() - startedAt),
   })
   try {
-    const { faults, notes } = await onBench(vector, lab, issuer)
-    return ended(faults.length === 0 ? 'passed' : 'failed', [...new Set(faults)], notes)
+    let findings = await onBench(vector, lab, issuer)
+    const late: string[] = []
+    // A busy machine delays an answer once; a transmitter that times wrongly does so every time.
+    while (findings.faults.length === 0 && findings.timing.length > 0 && late.length < TIMING_RETRIES) {
+      late.push(`timing was off and is as wanted in a further try: ${findings.timing[0]}`)
+      findings = await onBench(vector, lab, issuer)
+    }
+    const faults = [...new Set([...findings.faults, ...findings.timing])]
+    return faults.length > 0
+      ? ended('failed', faults, findings.notes)
+      : ended('passed', [], [...findings.notes, ...late])
   } catch (error) {
     if (error instanceof NotRun) return ended('not run', [error.message])
     return ended('failed', [`set-up or second look: ${error instanceof Error ? error.message : String(error)}`])
   }
 }
 
+const TIMING_RETRIES = 2
+
 interface Findings {
   readonly faults: readonly string[]
+  readonly timing: readonly string[]
   readonly notes: readonly string[]
 }
 
@@ -87,7 +99,8 @@ async function exchangeAndCheck(vector: Vector, scene: Scene, bench: Bench): Pro
 
     const seen: Observed = { vector, scene, request, exchange, outcome, meanwhile }
     const other = isAnotherConforming(vector, outcome)
-    const faults = [...heldFaults, ...outcomeFaults(seen, other), ...timingFaults(vector, scene, outcome, meanwhile)]
+    const faults = [...heldFaults, ...outcomeFaults(seen, other)]
+    const timing = timingFaults(vector, scene, outcome, meanwhile)
     // Before polls of our own move SETs on.
     const refusal = outcome.kind === 'answered' && outcome.answer.status >= 400
     if (refusal) {
@@ -106,7 +119,7 @@ async function exchangeAndCheck(vector: Vector, scene: Scene, bench: Bench): Pro
       ...invariants.unchecked.map(sentence => `not looked at: ${sentence}`),
       ...(budget ? ['what is owed was looked up and not polled for: the budget is used up'] : []),
     ]
-    return { faults, notes }
+    return { faults, timing, notes }
   } finally {
     await budget?.stop()
     meanwhile.leave()

@@ -26,8 +26,9 @@ export interface Scene {
 /** Long enough that nothing is owed again while a vector runs. */
 const LONG_REDELIVERY_MS = 60_000
 /** Shortened where a vector starts from SETs that are owed again. */
-const SHORT_REDELIVERY_MS = 3000
-const AHEAD_MS = 2500
+const SHORT_REDELIVERY_MS = 100
+/** By how much they are older than those in flight, where there are both. */
+const AHEAD_MS = 4000
 /** Time-outs are waited for; where an event releases the poll, T must be far from it. */
 const RELEASED_POLL_WAIT_MS = 5000
 
@@ -103,14 +104,15 @@ async function fill(
     await feed.poll({ ack: given.acknowledged, maxEvents: 0, returnImmediately: true })
   }
   if (given.parked?.length) await park(given.parked, scene, settings, deliver)
-  if (given.owedAgain?.length) {
-    await feed.change({ settings: { redeliverAfterMs: SHORT_REDELIVERY_MS } })
-    await deliver(given.owedAgain)
-    // Those in flight must not lapse together with these.
-    if (delivered.length > 0) await new Promise(resolve => setTimeout(resolve, AHEAD_MS))
-  }
+  const handedOutAt = performance.now()
+  await deliver(given.owedAgain ?? [])
+  // Those in flight must not lapse together with these.
+  const both = Boolean(given.owedAgain?.length && delivered.length > 0)
+  if (both) await new Promise(resolve => setTimeout(resolve, AHEAD_MS))
   await deliver(delivered)
   if (given.owedAgain?.length) {
+    const redeliverAfterMs = both ? Math.round(performance.now() - handedOutAt) : SHORT_REDELIVERY_MS
+    await feed.change({ settings: { redeliverAfterMs } })
     await feed.awaitAvailable()
     await feed.change({ settings })
   }
