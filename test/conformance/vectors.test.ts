@@ -8,8 +8,8 @@ import { readVectors, vectorFiles } from './vector.ts'
 const vectors = (await Promise.all(vectorFiles.map(readVectors))).flat()
 
 describe('conformance vectors', () => {
-  let lab: Lab
-  let results: Promise<Result>[]
+  let lab: Lab | undefined
+  let results: Promise<Result>[] = []
 
   beforeAll(async () => {
     lab = await ownLab()
@@ -18,7 +18,7 @@ describe('conformance vectors', () => {
   })
   afterAll(async () => {
     await Promise.allSettled(results)
-    await lab.close()
+    await lab?.close()
   })
 
   it.each(vectors.map((vector, index) => [vector.id, vector.description, index] as const))(
