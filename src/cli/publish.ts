@@ -68,6 +68,9 @@ async function publish(cli: Cli, options: PublishOptions): Promise<void> {
     url: api.url,
     token: api.token,
     allowPlainHttp: true, // Checked where the URL was read.
+    // One large request at a time: receivers get the lines in their order.
+    concurrency: 1,
+    batchMax: 500,
     giveUpAfterMs: options.giveUpAfter ?? (options.file === undefined ? 30_000 : 300_000),
   })
   const progress = new Progress(cli.stderr, 'published')

@@ -214,7 +214,7 @@ describe('publish and poll', () => {
     expect((await run(`sets show carry ${set.jti}`)).out).toMatch(/state +acknowledged/)
   })
 
-  it('take events as lines, each with its own outcome, and a rerun repeats nothing', async () => {
+  it('take events as lines, in order, each with its own outcome, and a rerun repeats nothing', async () => {
     await run('receivers create lines --audience https://lines.example')
     const event = (n: number) => JSON.stringify({ receivers: ['lines'], events: { 'urn:example:e': { n } } })
     const stdin = [...Array.from({ length: 120 }, (_, i) => event(i)), '', '{"events":{}}', ''].join('\n')
@@ -244,8 +244,9 @@ describe('publish and poll', () => {
     await run('receivers create followed --audience https://followed.example')
     const env = { SETSTREAM_POLL_TOKEN: await pollToken('followed') }
     const { child, result } = start(['poll', 'followed', '--follow', '--json'], { env })
+    const shown = once(child.stdout, 'data')
     await run('publish --type session-revoked --email a@example.com --receiver followed')
-    await once(child.stdout, 'data')
+    await shown
     child.kill('SIGINT')
     expect((await result).code).toBe(0)
     expect(await transmitter.admin('GET', '/v1/receivers/followed/stats')).toMatchObject({ acked: 1, inFlight: 0 })
