@@ -1,5 +1,6 @@
 /** BullMQ workers: one per queue, each a processor that makes one call into delivery. */
 import { type ConnectionOptions, type Processor, Worker } from 'bullmq'
+import type { KeyRetirement } from '../src/delivery/key-retirement.ts'
 import type { Redelivery } from '../src/delivery/redelivery.ts'
 import type { Retention } from '../src/delivery/retention.ts'
 import type { SetErrors } from '../src/delivery/set-errors.ts'
@@ -17,6 +18,7 @@ export interface WorkerDependencies {
   readonly logger: Logger
   readonly redelivery: Redelivery
   readonly retention: Retention
+  readonly keyRetirement: KeyRetirement
   readonly setErrors: SetErrors
 }
 
@@ -46,7 +48,7 @@ export function startWorkers(deps: WorkerDependencies): Workers {
   }
   const workers = [
     start('redelivery', redeliveryProcessor(deps.redelivery), RECEIVERS_AT_ONCE),
-    start('retention', retentionProcessor(deps.retention), 1),
+    start('retention', retentionProcessor(deps.retention, deps.keyRetirement), 1),
     start('set-errors', setErrorsProcessor(deps.setErrors), RECEIVERS_AT_ONCE),
   ]
   return {

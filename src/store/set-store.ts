@@ -110,7 +110,7 @@ export interface ReceiverCounts {
 }
 
 export interface Location {
-  readonly state: 'queued' | 'inflight' | 'due' | 'parked' | 'acknowledged' | 'unknown'
+  readonly state: 'queued' | 'inflight' | 'due' | 'parked' | 'acknowledged' | 'discarded' | 'unknown'
   readonly entryId?: string
   readonly set?: string
   readonly attempts?: number
@@ -346,6 +346,7 @@ export class SetStore {
       case 'unknown-receiver':
         return undefined
       case 'unknown':
+      case 'discarded':
         return { state }
       case 'acknowledged':
         return entryId === undefined
@@ -391,6 +392,12 @@ export class SetStore {
       })
     }
     return { items, next: next === '-' ? undefined : next }
+  }
+
+  /** When the oldest SET that the log still holds was appended, whatever its state; undefined for an empty log. */
+  async oldestMs(receiver: string): Promise<number | undefined> {
+    const [first] = await this.#redis.xrange(this.#keys.of(receiver).log, '-', '+', 'COUNT', 1).catch(storeFailure)
+    return first === undefined ? undefined : Number.parseInt(first[0], 10)
   }
 
   /** Reports from `setErrs`, newest first, older than `before`. */
