@@ -7,6 +7,7 @@ export type FailureCode =
   | 'unauthenticated'
   | 'token_invalid'
   | 'forbidden'
+  | 'insecure_transport'
   | 'not_found'
   | 'method_not_allowed'
   | 'conflict'
@@ -16,6 +17,7 @@ export type FailureCode =
   | 'backlog_full'
   | 'rate_limited'
   | 'store_unavailable'
+  | 'issuer_unavailable'
   | 'overloaded'
   | 'internal'
 
@@ -31,6 +33,8 @@ export interface FailureOptions {
   readonly retryAfterSeconds?: number
   /** Members that stand beside the problem in its body, such as the deliveries of a partly taken publish. */
   readonly extra?: Readonly<Record<string, unknown>>
+  /** Parameters that follow the realm in `WWW-Authenticate` (RFC 6750 §3). */
+  readonly challenge?: string
   readonly cause?: unknown
 }
 
@@ -39,6 +43,7 @@ export class TransmitterError extends Error {
   readonly faults: readonly Fault[]
   readonly retryAfterSeconds: number | undefined
   readonly extra: Readonly<Record<string, unknown>>
+  readonly challenge: string | undefined
 
   constructor(code: FailureCode, detail: string, options: FailureOptions = {}) {
     super(detail, options.cause === undefined ? {} : { cause: options.cause })
@@ -47,6 +52,7 @@ export class TransmitterError extends Error {
     this.faults = options.faults ?? []
     this.retryAfterSeconds = options.retryAfterSeconds
     this.extra = options.extra ?? {}
+    this.challenge = options.challenge
   }
 }
 

@@ -8,6 +8,7 @@ import { startWorkers } from '../workers/start.ts'
 import { type Config, readConfig, Settings } from './config.ts'
 import { DeadLetters } from './delivery/dead-letters.ts'
 import { HeldPolls } from './delivery/held-polls.ts'
+import { KeyRetirement } from './delivery/key-retirement.ts'
 import { limitsFrom } from './delivery/limits.ts'
 import { Poll } from './delivery/poll.ts'
 import { PublicKeys } from './delivery/public-keys.ts'
@@ -20,14 +21,16 @@ import { SetLists } from './delivery/set-lists.ts'
 import { Stats } from './delivery/stats.ts'
 import { newToken, Tokens } from './delivery/tokens.ts'
 import { embeddedAdminToken } from './embedded/admin-token.ts'
-import { SetupError } from './errors.ts'
 import { buildInternalApp, buildOpsApp, buildPublicApp } from './http/app.ts'
-import { Authenticator } from './http/authenticate.ts'
+import { Load } from './http/load.ts'
 import { Jobs, RETENTION_EVERY_MS } from './jobs.ts'
 import { openResources } from './resources.ts'
 import { banner } from './serve/banner.ts'
-import { isLoopback, listen, parseListen } from './serve/listen.ts'
+import { openCredentials } from './serve/credentials.ts'
+import { watchKeys } from './serve/key-watch.ts'
+import { isBehindProxy, listen, parseListen, requireTlsOffLoopback } from './serve/listen.ts'
 import { Startup } from './serve/readiness.ts'
+import { Tls, tlsFiles } from './serve/tls.ts'
 import { openKeyRing } from './signing/key-ring.ts'
 import { Arrivals } from './store/arrivals.ts'
 import { createLogger } from './telemetry/logger.ts'
@@ -49,7 +52,9 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
   const isPublic = roles.includes('public')
   const isInternal = roles.includes('internal')
   const isWorker = roles.includes('workers')
-  requireTlsOffLoopback(config, roles)
+  requireTlsOffLoopback(config, { isPublic, isInternal })
+  const publicTls = isPublic ? tlsFiles(config, 'TLS') : undefined
+  const internalTls = isInternal ? tlsFiles(config, 'INTERNAL_TLS') : undefined
 
   const opened = new AsyncDisposableStack()
   try {
@@ -88,10 +93,28 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
       { retainParkedMs: config.RETAIN_PARKED_MS, retainErrorsMs: config.RETAIN_ERRORS_MS },
     )
     await startup.begin()
+    if (keyRing !== undefined) {
+      opened.defer(watchKeys({ keyRing, keyStore: resources.keyStore, registry, logger }))
+    }
 
-    const authenticator = new Authenticator(registry, config.ADMIN_TOKEN ?? stored?.token)
-    const serverLimits = { headerTimeoutMs: config.HEADER_TIMEOUT_MS, bodyTimeoutMs: config.BODY_TIMEOUT_MS }
-    const shared = { logger, readiness: startup, authenticator, registry, metrics }
+    const credentials = openCredentials(config, resources, config.ADMIN_TOKEN ?? stored?.token, logger)
+    opened.defer(() => credentials.close())
+    const load = new Load({ lagMaxMs: config.EVENT_LOOP_LAG_MAX_MS, heapMaxPercent: config.HEAP_MAX_PERCENT })
+    opened.defer(() => load.stop())
+    const serverLimits = {
+      headerTimeoutMs: config.HEADER_TIMEOUT_MS,
+      bodyTimeoutMs: config.BODY_TIMEOUT_MS,
+      connectionsMax: config.CONNECTIONS_MAX,
+      tls: undefined,
+    }
+    const { authenticator, refusals, proxies } = credentials
+    const shared = { logger, readiness: startup, authenticator, refusals, load, registry, metrics }
+    const openTls = async (files: typeof publicTls) => {
+      if (files === undefined) return undefined
+      const tls = await Tls.open(files, logger)
+      opened.defer(() => tls.stop())
+      return tls
+    }
     const apps: FastifyInstance[] = []
     const urls: { public?: string; internal?: string; ops: string } = { ops: '' }
     opened.defer(async () => {
@@ -108,18 +131,26 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
         onResubscribed: receivers => void heldPolls.wakeAll(receivers),
       })
       opened.defer(() => arrivals.close())
+      const tls = await openTls(publicTls)
       const poll = new Poll(
         { sets, arrivals, heldPolls, limitsOf, schedule: jobs, metrics, logger },
         { pageBytesMax: config.PAGE_BYTES_MAX, idlePollsMax: config.RATE_LIMIT_POLL },
       )
       const app = buildPublicApp(
-        { ...shared, poll, writeTimeoutMs: config.WRITE_TIMEOUT_MS, jwks: () => publicKeys.document() },
-        { ...serverLimits, bodyBytesMax: config.BODY_BYTES_MAX },
+        {
+          ...shared,
+          transport: { proxies, isBehindProxy: isBehindProxy(config) },
+          poll,
+          writeTimeoutMs: config.WRITE_TIMEOUT_MS,
+          jwks: () => publicKeys.document(),
+        },
+        { ...serverLimits, bodyBytesMax: config.BODY_BYTES_MAX, tls: tls?.options('asked') },
       )
       apps.push(app)
-      urls.public = await listen(app, 'PUBLIC_LISTEN', parseListen(config.PUBLIC_LISTEN), false)
+      urls.public = await listen(app, 'PUBLIC_LISTEN', parseListen(config.PUBLIC_LISTEN), tls)
     }
     if (isInternal && keyRing !== undefined) {
+      const tls = await openTls(internalTls)
       const publisher = new Publisher(
         { sets, registry, keys: keyRing, limitsOf, metrics, startup },
         {
@@ -149,14 +180,14 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
           audit: resources.audit,
           publicUrl: () => publicBase(config, urls.public),
         },
-        { ...serverLimits, bodyBytesMax: config.PUBLISH_BODY_BYTES_MAX },
+        { ...serverLimits, bodyBytesMax: config.PUBLISH_BODY_BYTES_MAX, tls: tls?.options('required') },
       )
       apps.push(app)
-      urls.internal = await listen(app, 'INTERNAL_LISTEN', parseListen(config.INTERNAL_LISTEN), false)
+      urls.internal = await listen(app, 'INTERNAL_LISTEN', parseListen(config.INTERNAL_LISTEN), tls)
     }
     const ops = buildOpsApp(shared, { ...serverLimits, bodyBytesMax: 1024 })
     apps.push(ops)
-    urls.ops = await listen(ops, 'OPS_LISTEN', parseListen(config.OPS_LISTEN), false)
+    urls.ops = await listen(ops, 'OPS_LISTEN', parseListen(config.OPS_LISTEN), undefined)
 
     if (isWorker) {
       const workers = startWorkers({
@@ -165,12 +196,16 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
         logger,
         redelivery: new Redelivery({ sets, registry, limitsOf, schedule: jobs, metrics, logger }),
         retention,
+        keyRetirement: new KeyRetirement({ keyStore: resources.keyStore, registry, sets, logger }),
         setErrors: new SetErrors({ sets, metrics, logger }),
       })
       opened.defer(() => workers.close())
       jobs
         .repeatRetention(retentionEveryMs(config))
         .catch(error => logger.warn({ err: error }, 'retention is not scheduled yet'))
+    }
+    if (isPublic && isBehindProxy(config) && !proxies.isConfigured) {
+      logger.warn('ALLOW_PLAIN_HTTP is set without TRUST_PROXY: what comes past the proxy cannot be told apart')
     }
     logger.info({ roles, ...urls }, 'listening')
     if (stored !== undefined && urls.public !== undefined && urls.internal !== undefined) {
@@ -200,7 +235,8 @@ export async function runServe(roles: readonly Role[]): Promise<void> {
   const config = readConfig(process.env)
   const transmitter = await serve(config, roles)
   const signal = await new Promise<NodeJS.Signals>(resolve => {
-    for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, resolve)
+    // A closed terminal ends it too, or the embedded server would stay behind.
+    for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(name, resolve)
   })
   process.once(signal, () => process.exit(1))
   await transmitter.stop()
@@ -219,25 +255,4 @@ function retentionEveryMs(config: Config): number {
     Number.MAX_SAFE_INTEGER,
   )
   return Math.min(RETENTION_EVERY_MS.max, Math.max(RETENTION_EVERY_MS.min, Math.floor(shortest / 2)))
-}
-
-function requireTlsOffLoopback(config: Config, roles: readonly Role[]): void {
-  if (roles.includes('public') && config.TLS_CERT_FILE === undefined && config.ALLOW_PLAIN_HTTP === undefined) {
-    if (!isLoopback(parseListen(config.PUBLIC_LISTEN).host)) {
-      throw new SetupError(
-        'PUBLIC_LISTEN is off loopback without TLS: set TLS_CERT_FILE and TLS_KEY_FILE, or ALLOW_PLAIN_HTTP=behind-proxy.',
-      )
-    }
-  }
-  if (
-    roles.includes('internal') &&
-    config.INTERNAL_TLS_CERT_FILE === undefined &&
-    config.ALLOW_PLAIN_HTTP_INTERNAL === undefined
-  ) {
-    if (!isLoopback(parseListen(config.INTERNAL_LISTEN).host)) {
-      throw new SetupError(
-        'INTERNAL_LISTEN is off loopback without TLS: set INTERNAL_TLS_CERT_FILE and INTERNAL_TLS_KEY_FILE, or ALLOW_PLAIN_HTTP_INTERNAL=yes.',
-      )
-    }
-  }
 }

@@ -1,11 +1,5 @@
 /** The three listeners' applications: plugins and routes, never listening. Receivers only ever see the public one. */
-import {
-  type FastifyBaseLogger,
-  type FastifyInstance,
-  type FastifyServerOptions,
-  fastify,
-  LogController,
-} from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import type { DeadLetters } from '../delivery/dead-letters.ts'
 import type { Poll } from '../delivery/poll.ts'
 import type { Receivers } from '../delivery/receivers.ts'
@@ -19,7 +13,9 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import type { Authenticator } from './authenticate.ts'
 import { refuseCoding, takeJson, takeRawJson } from './bodies.ts'
 import { errorHandler, renderPollFailure, renderProblem } from './error-handler.ts'
+import { type Load, shedLoad } from './load.ts'
 import { answerNotFound } from './not-found.ts'
+import type { Refusals } from './rate-limit.ts'
 import { auditActs, auditRoute } from './routes/audit.ts'
 import { type EventRoutesOptions, eventRoutes } from './routes/events.ts'
 import { healthRoutes, type Readiness } from './routes/health.ts'
@@ -30,18 +26,19 @@ import { receiverRoutes } from './routes/receivers.ts'
 import { setRoutes } from './routes/sets.ts'
 import { statsRoutes } from './routes/stats.ts'
 import { tokenRoutes } from './routes/tokens.ts'
+import { createApp, type ServerLimits } from './server.ts'
+import { requireSecureTransport, type Transport } from './transport.ts'
 
-export interface ServerLimits {
-  readonly bodyBytesMax: number
-  readonly headerTimeoutMs: number
-  readonly bodyTimeoutMs: number
-}
+export type { ServerLimits } from './server.ts'
 
 export interface PublicDependencies {
   readonly logger: Logger
   readonly readiness: Readiness
   readonly authenticator: Authenticator
   readonly registry: Registry
+  readonly refusals: Refusals
+  readonly load: Pick<Load, 'isOver'>
+  readonly transport: Transport
   readonly poll: Poll
   readonly writeTimeoutMs: number
   jwks(): Promise<string>
@@ -51,6 +48,8 @@ export interface InternalDependencies extends EventRoutesOptions {
   readonly logger: Logger
   readonly readiness: Readiness
   readonly authenticator: Authenticator
+  readonly refusals: Refusals
+  readonly load: Pick<Load, 'isOver'>
   readonly receivers: Receivers
   readonly tokens: Tokens
   readonly lists: SetLists
@@ -67,30 +66,35 @@ export interface OpsDependencies {
 }
 
 export function buildPublicApp(deps: PublicDependencies, limits: ServerLimits): FastifyInstance {
-  const app = fastify(optionsFor(deps.logger, limits))
+  const onError = errorHandler(renderPollFailure, deps.refusals)
+  const app = createApp(deps.logger, limits, onError)
   app.decorateRequest('caller', undefined)
   takeRawJson(app)
   noStore(app)
   answerNotFound(app)
-  app.setErrorHandler(errorHandler(renderPollFailure))
   // The poll parser checks bodies itself, and answers are written by hand; the schemas are documentation.
   app.setValidatorCompiler(() => () => true)
   app.setSerializerCompiler(() => JSON.stringify)
-  app.register(pollRoute, deps)
-  app.register(jwksRoute, deps)
   app.register(healthRoutes, deps)
+  app.register(async guarded => {
+    shedLoad(guarded, deps.load)
+    requireSecureTransport(guarded, deps.transport)
+    guarded.register(pollRoute, deps)
+    guarded.register(jwksRoute, deps)
+  })
   return app
 }
 
 export function buildInternalApp(deps: InternalDependencies, limits: ServerLimits): FastifyInstance {
-  const app = fastify(optionsFor(deps.logger, limits))
+  const onError = errorHandler(renderProblem, deps.refusals)
+  const app = createApp(deps.logger, limits, onError)
   app.decorateRequest('caller', undefined)
   takeJson(app)
   noStore(app)
   answerNotFound(app)
-  app.setErrorHandler(errorHandler(renderProblem))
   app.register(healthRoutes, deps)
   app.register(async authenticated => {
+    shedLoad(authenticated, deps.load)
     authenticated.addHook('onRequest', async request => {
       request.caller = await deps.authenticator.identify(request)
     })
@@ -107,27 +111,13 @@ export function buildInternalApp(deps: InternalDependencies, limits: ServerLimit
 }
 
 export function buildOpsApp(deps: OpsDependencies, limits: ServerLimits): FastifyInstance {
-  const app = fastify(optionsFor(deps.logger, limits))
+  const onError = errorHandler(renderProblem)
+  const app = createApp(deps.logger, limits, onError)
   noStore(app)
   answerNotFound(app)
-  app.setErrorHandler(errorHandler(renderProblem))
   app.register(metricsRoute, deps)
   app.register(healthRoutes, deps)
   return app
-}
-
-function optionsFor(logger: Logger, limits: ServerLimits): FastifyServerOptions {
-  return {
-    loggerInstance: logger as FastifyBaseLogger,
-    logController: new LogController({ disableRequestLogging: true }),
-    bodyLimit: limits.bodyBytesMax,
-    requestTimeout: limits.headerTimeoutMs + limits.bodyTimeoutMs,
-    keepAliveTimeout: 72_000,
-    forceCloseConnections: 'idle',
-    return503OnClosing: false,
-    routerOptions: { maxParamLength: 2048 },
-    http: { headersTimeout: limits.headerTimeoutMs, connectionsCheckingInterval: 1000 },
-  } as FastifyServerOptions
 }
 
 /** On every answer, errors included: a cached one would replay settled SETs (P-192). A route may say otherwise. */

@@ -1,70 +1,169 @@
 /**
- * Credentials: who asks, and with what scope (RFC 8936 §3, RFC 6750). Decided before a body is read. In the steady state
- * it needs no look-up: the registry's caches follow the epoch.
+ * Credentials: who asks, and with what scope (RFC 8936 §3). Decided before a body is read. In the steady state it needs no
+ * look-up: the registry's caches follow the epoch.
  */
 import { timingSafeEqual } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
+import type { TokenUse } from '../delivery/token-use.ts'
+import { isTokenWellFormed } from '../delivery/tokens.ts'
 import { TransmitterError } from '../errors.ts'
+import { oauthClientName } from '../protocol/client-names.ts'
+import type { AccessToken, AccessTokens } from '../signing/access-token.ts'
 import type { Registry } from '../store/registry.ts'
 import { type Scope, sha256Of, type TokenRecord } from '../store/token-store.ts'
+import { bearerToken } from './auth/bearer.ts'
+import { ADMIN, type Caller, OUR_SCOPE_NAMES, type ScopeNames } from './auth/caller.ts'
+import type { ClientCertificate, ClientCertificates } from './auth/certificates.ts'
+import type { Refusals } from './rate-limit.ts'
 
-export interface Caller {
-  /** For the audit log: the id of a token, or `admin-token` for the one from the environment. */
-  readonly name: string
-  readonly scope: Scope
-  readonly token: Partial<TokenRecord>
+export { type Caller, requireScope } from './auth/caller.ts'
+
+export interface AuthenticatorDependencies {
+  readonly registry: Registry
+  readonly adminToken: string | undefined
+  readonly tokenUse: TokenUse
+  readonly certificates: ClientCertificates
+  readonly refusals: Refusals
+  /** Absent where no OAuth issuer is trusted. */
+  readonly oauth: OAuth | undefined
 }
 
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** Set by `authenticate` before a route runs. */
-    caller: Caller | undefined
-  }
+export interface OAuth {
+  readonly tokens: AccessTokens
+  /** For each of our scopes those of the issuer, any of which gives it. */
+  readonly scopes: Readonly<Record<Scope | 'foreign', readonly string[]>>
 }
 
-const BEARER = /^bearer(?: +(.*))?$/i
+const COMPACT_JWS = /^[\w-]+\.[\w-]+\.[\w-]+$/
+/** Signatures that addresses over their limit may have checked, a second and process. */
+const SPARE_CHECKS = 20
 
 export class Authenticator {
-  readonly #registry: Registry
+  readonly #deps: AuthenticatorDependencies
   readonly #adminSha256: Buffer | undefined
+  readonly #callers = new WeakMap<TokenRecord, Caller>()
+  readonly #oauthScopeNames: ScopeNames
+  #spareChecks = { left: SPARE_CHECKS, second: 0 }
 
-  constructor(registry: Registry, adminToken: string | undefined) {
-    this.#registry = registry
-    this.#adminSha256 = adminToken === undefined ? undefined : Buffer.from(sha256Of(adminToken), 'hex')
+  constructor(deps: AuthenticatorDependencies) {
+    this.#deps = deps
+    this.#adminSha256 = deps.adminToken === undefined ? undefined : Buffer.from(sha256Of(deps.adminToken), 'hex')
+    const nameOf = (scope: Scope) => deps.oauth?.scopes[scope][0] ?? scope
+    this.#oauthScopeNames = {
+      poll: nameOf('poll'),
+      publish: nameOf('publish'),
+      read: nameOf('read'),
+      admin: nameOf('admin'),
+    }
   }
 
-  /** @throws {TransmitterError} unauthenticated, token_invalid, bad_request, store_unavailable */
+  /** By bearer token. @throws {TransmitterError} unauthenticated, token_invalid, bad_request, *_unavailable */
   async identify(request: FastifyRequest): Promise<Caller> {
-    const header = request.headers.authorization
-    const match = header === undefined ? null : BEARER.exec(header)
-    const token = match?.[1]?.trim()
-    if (token === undefined || token === '') {
-      throw new TransmitterError('unauthenticated', 'A bearer token is needed.')
-    }
-    // RFC 6750 §2: a token in more than one place.
-    if (hasQueryToken(request.url))
-      throw new TransmitterError('bad_request', 'The token was sent in more than one way.')
+    const token = bearerToken(request)
     const sha256 = sha256Of(token)
-    if (this.#adminSha256 !== undefined && timingSafeEqual(Buffer.from(sha256, 'hex'), this.#adminSha256)) {
-      return { name: 'admin-token', scope: 'admin', token: {} }
+    if (this.#adminSha256 !== undefined && timingSafeEqual(Buffer.from(sha256, 'hex'), this.#adminSha256)) return ADMIN
+    if (isTokenWellFormed(token)) return this.#byToken(sha256, request)
+    if (this.#deps.oauth !== undefined && COMPACT_JWS.test(token)) return this.#byAccessToken(token, sha256, request)
+    throw invalid()
+  }
+
+  /** By bearer token, or else by client certificate. */
+  async identifyReceiver(request: FastifyRequest): Promise<Caller> {
+    if (request.headers.authorization === undefined) {
+      const certificate = this.#deps.certificates.of(request)
+      if (certificate !== undefined) return this.#byCertificate(certificate, request)
     }
-    const record = await this.#registry.token(sha256)
-    if (record === undefined || (record.expiresAtMs !== undefined && record.expiresAtMs <= Date.now())) {
-      throw new TransmitterError('token_invalid', 'The token is not valid.')
+    return this.identify(request)
+  }
+
+  async #byToken(sha256: string, request: FastifyRequest): Promise<Caller> {
+    const { registry, refusals, tokenUse } = this.#deps
+    let record = registry.cachedToken(sha256) ?? undefined
+    if (record === undefined) {
+      // An address over its limit has nothing looked up that cannot be there.
+      if (refusals.isOver(request) && !registry.mayBeToken(sha256)) throw invalid()
+      record = await registry.token(sha256)
     }
-    return { name: record.tokenId, scope: record.scope, token: record }
+    if (record === undefined || (record.expiresAtMs !== undefined && record.expiresAtMs <= Date.now())) throw invalid()
+    tokenUse.note(sha256, record)
+    let caller = this.#callers.get(record)
+    if (caller === undefined) {
+      caller = callerOf(record)
+      this.#callers.set(record, caller)
+    }
+    return caller
+  }
+
+  async #byAccessToken(token: string, sha256: string, request: FastifyRequest): Promise<Caller> {
+    const { oauth, registry, refusals, certificates } = this.#deps
+    const { tokens, scopes } = oauth as OAuth
+    let access = tokens.checked(sha256)
+    if (access === undefined) {
+      if (refusals.isOver(request) && !this.#takeSpareCheck()) throw invalid()
+      access = await tokens.verify(token, sha256)
+    }
+    if (access.expiresAtMs <= Date.now() || !isConfirmed(access, certificates.of(request))) throw invalid()
+    const given = access.scopes
+    const has = (scope: Scope | 'foreign') => scopes[scope].some(name => given.includes(name))
+    const receivers = has('poll') ? await registry.receiversOfClient(oauthClientName(access.clientId)) : undefined
+    return {
+      name: `client:${access.clientId}`,
+      scopes: (['poll', 'publish', 'read', 'admin'] as const).filter(has),
+      polls: receiver => receivers?.has(receiver) ?? false,
+      // No token of ours can name a producer with a colon, so none of them meets its ids.
+      producer: has('publish') ? { name: `oauth:${access.clientId}` } : ADMIN.producer,
+      foreign: has('admin') || (has('publish') && has('foreign')),
+      scopeNames: this.#oauthScopeNames,
+    }
+  }
+
+  async #byCertificate({ names, sha256 }: ClientCertificate, request: FastifyRequest): Promise<Caller> {
+    const found = new Set<string>()
+    for (const name of names) {
+      for (const receiver of await this.#deps.registry.receiversOfClient(name)) found.add(receiver)
+    }
+    const [receiver] = found
+    if (receiver === undefined || found.size > 1) {
+      if (found.size > 1)
+        request.log.warn({ receivers: [...found], sha256 }, 'a certificate stands for several receivers')
+      throw new TransmitterError('unauthenticated', 'The certificate stands for no receiver.')
+    }
+    return {
+      name: `certificate:${sha256}`,
+      scopes: ['poll'],
+      polls: id => id === receiver,
+      producer: { name: '' },
+      foreign: false,
+      scopeNames: OUR_SCOPE_NAMES,
+    }
+  }
+
+  #takeSpareCheck(): boolean {
+    const second = Math.floor(performance.now() / 1000)
+    if (this.#spareChecks.second !== second) this.#spareChecks = { left: SPARE_CHECKS, second }
+    if (this.#spareChecks.left === 0) return false
+    this.#spareChecks.left -= 1
+    return true
   }
 }
 
-/** @throws {TransmitterError} forbidden */
-export function requireScope(caller: Caller | undefined, ...scopes: readonly Scope[]): Caller {
-  if (caller === undefined || !scopes.includes(caller.scope)) {
-    throw new TransmitterError('forbidden', 'The token does not have the scope for this.')
+function callerOf({ tokenId, scope, receiver, producer, receivers, eventTypes, foreign }: TokenRecord): Caller {
+  return {
+    name: tokenId,
+    scopes: [scope],
+    polls: id => id === receiver,
+    producer: scope === 'publish' ? { name: producer ?? '', receivers, eventTypes } : ADMIN.producer,
+    foreign: scope === 'admin' || foreign === true,
+    scopeNames: OUR_SCOPE_NAMES,
   }
-  return caller
 }
 
-function hasQueryToken(url: string): boolean {
-  const query = url.indexOf('?')
-  return query >= 0 && new URLSearchParams(url.slice(query)).has('access_token')
+/** RFC 8705 §3.1: a token that is bound to a certificate is worth nothing without it. */
+function isConfirmed({ confirmation }: AccessToken, certificate: ClientCertificate | undefined): boolean {
+  if (confirmation === undefined) return true
+  return confirmation !== 'other' && confirmation.certSha256 === certificate?.sha256
+}
+
+function invalid(): TransmitterError {
+  return new TransmitterError('token_invalid', 'The token is not valid.', { challenge: 'error="invalid_token"' })
 }

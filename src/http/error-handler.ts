@@ -3,12 +3,14 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { type FailureCode, TransmitterError } from '../errors.ts'
+import { isRefusal, type Refusals } from './rate-limit.ts'
 
 const statusOf = {
   bad_request: 400,
   unauthenticated: 401,
   token_invalid: 401,
   forbidden: 403,
+  insecure_transport: 403,
   not_found: 404,
   method_not_allowed: 405,
   conflict: 409,
@@ -20,13 +22,14 @@ const statusOf = {
   internal: 500,
   overloaded: 503,
   store_unavailable: 503,
+  issuer_unavailable: 503,
 } satisfies Record<FailureCode, number>
 
-/** RFC 6750 §3: no error code when no credentials were sent. */
+/** RFC 6750 §3: what follows the realm; nothing when no credentials were sent. A failure may say more itself. */
 const challengeOf: Partial<Record<FailureCode, string>> = {
-  unauthenticated: 'Bearer realm="setstream"',
-  token_invalid: 'Bearer realm="setstream", error="invalid_token"',
-  forbidden: 'Bearer realm="setstream", error="insufficient_scope"',
+  unauthenticated: '',
+  token_invalid: 'error="invalid_token"',
+  forbidden: 'error="insufficient_scope"',
 }
 
 /** What Fastify itself refuses, before a route of ours has the request. */
@@ -48,18 +51,33 @@ export function toFailure(error: unknown): TransmitterError {
   return new TransmitterError('internal', 'Something went wrong on our side.', { cause: error })
 }
 
-/** @param render the body of a failure; it sees no cause. */
-export function errorHandler(render: (failure: TransmitterError, status: number) => { type: string; body: string }) {
+/** Idle connections of clients that were refused are not kept for long. */
+const REFUSED_KEEP_ALIVE_MS = 5000
+
+/**
+ * @param render the body of a failure; it sees no cause.
+ * @param refusals counts what was refused, and answers in its stead when there was too much.
+ */
+export function errorHandler(
+  render: (failure: TransmitterError, status: number) => { type: string; body: string },
+  refusals?: Refusals,
+) {
   return (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
-    const failure = toFailure(error)
+    let failure = toFailure(error)
+    if (refusals !== undefined && isRefusal(failure, request)) {
+      failure = refusals.answer(failure, request)
+      // After the listener of the server itself, which sets the usual time.
+      reply.raw.once('finish', () => request.socket.setTimeout(REFUSED_KEEP_ALIVE_MS))
+    }
     const status = statusOf[failure.code]
     if (status >= 500) {
       const level = failure.code === 'internal' ? 'error' : 'warn'
       request.log[level]({ code: failure.code, err: failure.cause ?? failure }, 'request failed')
     }
     reply.code(status)
-    const challenge = challengeOf[failure.code]
-    if (challenge !== undefined) reply.header('www-authenticate', challenge)
+    const challenge = failure.challenge ?? challengeOf[failure.code]
+    if (challenge !== undefined)
+      reply.header('www-authenticate', ['Bearer realm="setstream"', challenge].filter(Boolean).join(', '))
     if (failure.code === 'coding_unsupported') reply.header('accept-encoding', 'identity')
     if (failure.retryAfterSeconds !== undefined)
       reply.header('retry-after', Math.max(1, Math.ceil(failure.retryAfterSeconds)))

@@ -2,11 +2,11 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsync } from 'fastify'
 import { appendForeign, type ForeignDependencies } from '../../delivery/foreign.ts'
-import type { Producer, Publisher } from '../../delivery/publish.ts'
+import type { Publisher } from '../../delivery/publish.ts'
 import { TransmitterError } from '../../errors.ts'
 import { schemaFaults } from '../../protocol/schema-faults.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
-import { type Caller, requireScope } from '../authenticate.ts'
+import { requireScope } from '../authenticate.ts'
 import { problemOf } from '../error-handler.ts'
 
 export interface EventRoutesOptions {
@@ -23,14 +23,14 @@ const Batch = Type.Object(
 
 export const eventRoutes: FastifyPluginAsync<EventRoutesOptions> = async (app, { publisher, foreign, metrics }) => {
   app.post('/v1/events', async (request, reply) => {
-    const producer = producerOf(requireScope(request.caller, 'publish', 'admin'))
+    const { producer } = requireScope(request.caller, 'publish', 'admin')
     const stop = metrics.publishSeconds.startTimer()
     const published = await publisher.publish(request.body, producer).finally(stop)
     return reply.code(202).send(published)
   })
 
   app.post('/v1/events/batch', async (request, reply) => {
-    const producer = producerOf(requireScope(request.caller, 'publish', 'admin'))
+    const { producer } = requireScope(request.caller, 'publish', 'admin')
     const faults = schemaFaults(Batch, request.body)
     if (faults.length > 0) throw new TransmitterError('bad_request', 'The batch is not valid.', { faults })
     const stop = metrics.publishSeconds.startTimer()
@@ -43,9 +43,11 @@ export const eventRoutes: FastifyPluginAsync<EventRoutesOptions> = async (app, {
   })
 
   app.post<{ Params: { id: string } }>('/v1/receivers/:id/sets', async (request, reply) => {
-    const caller = requireScope(request.caller, 'publish', 'admin')
-    const { receivers, foreign: mayAppend } = caller.token
-    if (caller.scope === 'publish' && mayAppend !== true) {
+    const {
+      producer: { receivers },
+      foreign: mayAppend,
+    } = requireScope(request.caller, 'publish', 'admin')
+    if (!mayAppend) {
       throw new TransmitterError('forbidden', 'This credential may not append SETs issued elsewhere.')
     }
     const { id } = request.params
@@ -55,11 +57,6 @@ export const eventRoutes: FastifyPluginAsync<EventRoutesOptions> = async (app, {
     }
     return reply.code(202).send(await appendForeign(foreign, id, request.body))
   })
-}
-
-function producerOf({ scope, token }: Caller): Producer {
-  if (scope === 'admin') return { name: 'admin' }
-  return { name: token.producer ?? '', receivers: token.receivers, eventTypes: token.eventTypes }
 }
 
 function isSecevent(contentType: string | undefined): boolean {

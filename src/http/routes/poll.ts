@@ -36,10 +36,10 @@ export const pollRoute: FastifyPluginAsync<PollRouteOptions> = async (
 
   // Decided before the body is read. Unknown and foreign look the same.
   const authorize = async (request: FastifyRequest) => {
-    request.caller = await authenticator.identify(request)
+    request.caller = await authenticator.identifyReceiver(request)
     const { id } = request.params as { id: string }
     const caller = requireScope(request.caller, 'poll')
-    request.receiver = caller.token.receiver === id ? await registry.receiver(id) : undefined
+    request.receiver = caller.polls(id) ? await registry.receiver(id) : undefined
     if (request.receiver === undefined) throw new TransmitterError('not_found', 'No such receiver.')
   }
 

@@ -1,0 +1,78 @@
+/** How a listener's HTTP server is made: its limits in time and number, TLS, and answers to what is not HTTP. */
+import type { ServerOptions } from 'node:https'
+import type { Socket } from 'node:net'
+import {
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifyServerOptions,
+  fastify,
+  LogController,
+} from 'fastify'
+import type { Logger } from '../telemetry/logger.ts'
+
+export interface ServerLimits {
+  readonly bodyBytesMax: number
+  readonly headerTimeoutMs: number
+  readonly bodyTimeoutMs: number
+  readonly connectionsMax: number
+  /** Absent: plain HTTP. */
+  readonly tls: ServerOptions | undefined
+}
+
+/** Longer than the 60 s of common balancers, which must not find a connection closed that they are about to use. */
+const KEEP_ALIVE_MS = 72_000
+/**
+ * A connection on which nothing moves, in either direction, for longer than any poll may be held: the last resort
+ * against clients that stop reading.
+ */
+const STALLED_MS = 180_000
+const CHECK_EVERY_MS = 1000
+
+/** @param onError the application's error handler, for what Fastify refuses before it has found a route. */
+export function createApp(
+  logger: Logger,
+  limits: ServerLimits,
+  onError: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => unknown,
+): FastifyInstance {
+  const http = { headersTimeout: limits.headerTimeoutMs, connectionsCheckingInterval: CHECK_EVERY_MS }
+  const options = {
+    loggerInstance: logger as FastifyBaseLogger,
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: limits.bodyBytesMax,
+    requestTimeout: limits.headerTimeoutMs + limits.bodyTimeoutMs,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionTimeout: STALLED_MS,
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
+    routerOptions: { maxParamLength: 2048 },
+    frameworkErrors: onError,
+    clientErrorHandler: answerClientError,
+    // Neither name is a header that clients may set.
+    requestIdHeader: false,
+    ...(limits.tls === undefined
+      ? { http }
+      : { https: { ...http, ...limits.tls, handshakeTimeout: limits.headerTimeoutMs } }),
+  }
+  const app = fastify(options as FastifyServerOptions)
+  app.setErrorHandler(onError)
+  app.server.maxConnections = limits.connectionsMax
+  return app
+}
+
+/** What is not HTTP, or took too long to become a request: answered without a word about what it was. */
+function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed) return
+  if (socket.writable) {
+    const status =
+      error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? '408 Request Timeout'
+        : error.code === 'HPE_HEADER_OVERFLOW'
+          ? '431 Request Header Fields Too Large'
+          : '400 Bad Request'
+    socket.write(`HTTP/1.1 ${status}\r\nCache-Control: no-store\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+  }
+  socket.destroy()
+}
