@@ -127,8 +127,9 @@ describe('exit codes and errors', () => {
   })
 
   it('are 0, without a word, for output that nobody reads to its end', async () => {
-    const script = `set -o pipefail; '${process.execPath}' '${CLI}' receivers list | true`
-    const child = spawn('bash', ['-c', script], { cwd: directory, env: ENV })
+    const script = `set -o pipefail; '${process.execPath}' '${CLI}' receivers --help | true`
+    // Without standard input: bash takes a socket there for a remote shell.
+    const child = spawn('bash', ['-c', script], { cwd: directory, env: ENV, stdio: ['ignore', 'pipe', 'pipe'] })
     const [err, [code]] = await Promise.all([textOf(child.stderr), once(child, 'close')])
     expect({ code, err }).toEqual({ code: 0, err: '' })
   })
@@ -373,7 +374,10 @@ describe('completion', () => {
     const bin = join(directory, 'setstream')
     await writeFile(bin, `#!/bin/sh\nexec '${process.execPath}' '${CLI}' "$@"\n`, { mode: 0o755 })
     const script = `${out}\nCOMP_WORDS=(setstream receivers cr); COMP_CWORD=2; _setstream; echo "\${COMPREPLY[@]}"`
-    const child = spawn('bash', ['-c', script], { env: { PATH: `${directory}:${process.env.PATH}` } })
+    const child = spawn('bash', ['-c', script], {
+      env: { PATH: `${directory}:${process.env.PATH}` },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     expect((await textOf(child.stdout)).trim()).toBe('create')
   })
 })
