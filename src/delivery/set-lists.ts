@@ -21,6 +21,7 @@ const nameOf: Readonly<Record<Location['state'], string>> = {
   due: 'owedAgain',
   parked: 'parked',
   acknowledged: 'acknowledged',
+  discarded: 'discarded',
   unknown: 'unknown',
 }
 

@@ -77,7 +77,7 @@ export async function recount(redis: Redis, keys: ReceiverKeys): Promise<Recount
   const total = (field: string) => Number(counts.get(field) ?? 0)
   const discarded = [...counts].filter(([field]) => field.startsWith('discarded:')).map(([, n]) => Number(n))
   expect(
-    total('appended') + total('replayed') - total('acknowledged') - discarded.reduce((sum, n) => sum + n, 0),
+    total('appended') + total('replayed') - total('acknowledged') - total('lost') - sum(discarded),
     'what came less what is final is what is held',
   ).toBe(ids.size)
   const unacked = [...ids].filter(([jti]) => states.get(jti) !== 'parked').map(([, id]) => Number.parseInt(id, 10))
@@ -87,10 +87,14 @@ export async function recount(redis: Redis, keys: ReceiverKeys): Promise<Recount
     owedAgain: inState('due').length,
     parked: inState('parked').length,
     retained: acked.length,
-    bytes: [...ids.values()].reduce((sum, id) => sum + (entries.get(id)?.get('set')?.length ?? 0), 0),
+    bytes: sum([...ids.values()].map(id => entries.get(id)?.get('set')?.length ?? 0)),
     oldestMs: unacked.length === 0 ? undefined : Math.min(...unacked),
     states,
   }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, n) => total + n, 0)
 }
 
 function flat(values: unknown[]): Map<string, string> {

@@ -11,21 +11,26 @@
 ]]
 local log, ids, why = KEYS[1], KEYS[2], KEYS[3]
 local reason, windowMs = ARGV[#ARGV - 1], tonumber(ARGV[#ARGV])
+-- Where the group was lost, what is parked is found again by the next poll.
+if not pendingCounts(log) then return { 0, call('HLEN', why) } end
 local now = clock()
 local counts = openCounts(KEYS[4], { 'bytes', 'discarded:' .. reason, 'doneSince', 'doneTurn' })
 local doneKey = turnDone(counts, { KEYS[5], KEYS[6] }, now, windowMs)
-local entries, jtis, repeatable, bytes = {}, {}, {}, 0
+local entries, jtis, done, bytes = {}, {}, {}, 0
 for _, item in ipairs(parkedChoice(log, ids, why)) do
   local ms, seq = parseId(item.id)
   entries[#entries + 1], jtis[#jtis + 1] = item.id, item.jti
   bytes = bytes + bytesOf(seq)
-  if isRepeatable(seq) and isFromEarlierWindow(counts, ms) then repeatable[#repeatable + 1] = item.jti end
+  if isRepeatable(seq) then
+    if isFromEarlierWindow(counts, ms) then done[#done + 1] = item.jti end
+    done[#done + 1] = item.jti .. DISCARDED
+  end
 end
 callWith(entries, 'XACK', log, GROUP)
 callWith(entries, 'XDEL', log)
 callWith(jtis, 'HDEL', ids)
 callWith(jtis, 'HDEL', why)
-rememberDone(counts, doneKey, repeatable, windowMs)
+rememberDone(counts, doneKey, done, windowMs)
 add(counts, 'discarded:' .. reason, #entries)
 setCount(counts, 'bytes', math.max(0, numberOf(counts, 'bytes') - bytes))
 saveCounts(counts)

@@ -102,7 +102,10 @@ end
 local function turnDone(counts, doneKeys, now, windowMs)
   local since = numberOf(counts, 'doneSince')
   local turn = numberOf(counts, 'doneTurn')
-  if now - since >= windowMs or now < since then
+  if since == 0 then
+    -- Nothing yet, or `counts` was lost: what the sets hold is kept until they end by themselves.
+    setCount(counts, 'doneSince', now)
+  elseif now - since >= windowMs or now < since then
     if now - since >= 2 * windowMs then call('UNLINK', doneKeys[turn + 1]) end
     turn = 1 - turn
     call('UNLINK', doneKeys[turn + 1])
@@ -155,6 +158,9 @@ local function claim(log, consumer, entries, ...)
     call('XCLAIM', log, GROUP, consumer, 0, unpack(args))
   end
 end
+
+-- Behind a jti in a set of finished ones: it was discarded, not acknowledged.
+local DISCARDED = '\0discarded'
 
 -- Whether finishing an entry made at `ms` has to be noted: its append was noted in the set of an earlier window.
 local function isFromEarlierWindow(counts, ms)
@@ -294,7 +300,8 @@ local function expireStep(log, ids, why, counts, reason, before, count, now)
       for _, entry in ipairs(queued) do
         local jti = fieldOf(entry, 'jti')
         if call('HGET', ids, jti) == entry[1] then
-          fresh[#fresh + 1] = { id = entry[1], jti = jti, attempts = 0 }
+          -- One that was parked before the group was lost stays what it was.
+          if call('HEXISTS', why, jti) == 0 then fresh[#fresh + 1] = { id = entry[1], jti = jti, attempts = 0 } end
           entries[#entries + 1] = entry[1]
         else
           call('XACK', log, GROUP, entry[1])

@@ -5,7 +5,7 @@
   KEYS[1]  stream  log    KEYS[2]  hash  ids    KEYS[3]  hash  why    KEYS[4], KEYS[5]  sets  done:0, done:1
   KEYS[6]  stream  acked    KEYS[7]  hash  receiver
   ARGV[1]  jti    ARGV[2]  acknowledgements to look through, newest first
-  Returns  {'unknown-receiver'} | {'unknown'} | {'acknowledged'} | {'acknowledged', entry id, token, ms of the ack} |
+  Returns  {'unknown-receiver'} | {'unknown'} | {'discarded'} | {'acknowledged'} | {'acknowledged', entry id, token, ms of the ack} |
            {'queued' | 'inflight' | 'due' | 'parked', entry id, token, attempts, idle ms, why or ''}
 ]]
 local log, jti = KEYS[1], ARGV[1]
@@ -28,6 +28,9 @@ for _, entry in ipairs(call('XREVRANGE', KEYS[6], '+', '-', 'COUNT', tonumber(AR
     local entryId = fieldOf(entry, 'id')
     return { 'acknowledged', entryId, tokenAt(entryId), (parseId(entry[1])) }
   end
+end
+if call('SISMEMBER', KEYS[4], jti .. DISCARDED) == 1 or call('SISMEMBER', KEYS[5], jti .. DISCARDED) == 1 then
+  return { 'discarded' }
 end
 if call('SISMEMBER', KEYS[4], jti) == 1 or call('SISMEMBER', KEYS[5], jti) == 1 then
   return { 'acknowledged' }

@@ -214,13 +214,25 @@ local function takeDue(listed, wanted)
   pending = pendingCounts(log)
 end
 
+-- After the group was lost the log is read anew, with what is final or parked in it. Retained SETs are passed over, and
+-- what was parked is parked again.
+local isFiltered = numberOf(counts, 'filter') == 1
+local function isToBeSent(id, jti)
+  if call('HGET', ids, jti) ~= id then
+    call('XACK', log, GROUP, id)
+    return false
+  end
+  local note = call('HGET', why, jti)
+  if note then claim(log, PARKED, { id }, 'RETRYCOUNT', cjson.decode(note).attempts) end
+  return not note
+end
+
 -- Unseen SETs, in steps that cannot exceed the bytes: none is larger than setMax. Returns true at the end of the log.
 local oldestMs = -1
-local function takeNew(wanted)
+local function takeNew(wanted, most)
   local setMax = math.max(1, numberOf(counts, 'setMax'))
-  local filter = numberOf(counts, 'filter') == 1
   while wanted > 0 do
-    local step = math.min(wanted, math.floor((bytesMax - pageBytes) / setMax))
+    local step = math.min(wanted, math.floor((most - pageBytes) / setMax))
     if step < 1 then
       if handedOut > 0 then return false end
       step = 1
@@ -232,9 +244,7 @@ local function takeNew(wanted)
     for i = 1, read do
       -- append.lua alone writes entries: jti, set, digest, in this order.
       local fields = entries[i][2]
-      if filter and call('HGET', ids, fields[2]) ~= entries[i][1] then
-        call('XACK', log, GROUP, entries[i][1])
-      else
+      if not isFiltered or isToBeSent(entries[i][1], fields[2]) then
         local token = fields[4]
         fresh[n + 1], fresh[n + 2] = fields[2], token
         n, taken = n + 2, taken + 1
@@ -244,7 +254,7 @@ local function takeNew(wanted)
     wanted, handedOut = wanted - taken, handedOut + taken
     pending.inflight, pending.total = pending.inflight + taken, pending.total + taken
     if read < step then
-      if filter then setCount(counts, 'filter', 0) end
+      if isFiltered then setCount(counts, 'filter', 0) end
       return true
     end
   end
@@ -253,19 +263,35 @@ end
 
 local seenAll = false
 if limit > 0 and status == 'enabled' then
-  if pending.due == 0 then
-    seenAll = takeNew(limit)
+  if pending.due == 0 or isFiltered then
+    -- A log that is read anew brings what is owed again as well: taken from both it would stand twice in the page.
+    seenAll = takeNew(limit, bytesMax)
+    if isFiltered then pending = pendingCounts(log) end
   else
-    -- While unseen SETs wait, at most half of a page is owed again, and every second page of one (guarantee 6).
+    -- While unseen SETs wait, at most half of a page, by count and by bytes, is owed again (guarantee 6), and they
+    -- leave as much to what is owed.
     local due = call('XPENDING', log, GROUP, '-', '+', limit, DUE)
-    local quota = math.floor(limit / 2)
-    if limit == 1 then
-      quota = 1 - numberOf(counts, 'alternate')
-      setCount(counts, 'alternate', quota)
+    local news, newBytes = limit - math.min(math.floor(limit / 2), #due), math.ceil(bytesMax / 2)
+    if limit == 1 or bytesOf(seqOf(due[1][1])) > bytesMax - newBytes then
+      -- What cannot be halved takes turns.
+      local owed = 1 - numberOf(counts, 'alternate')
+      setCount(counts, 'alternate', owed)
+      news, newBytes = owed == 1 and 0 or limit, bytesMax
     end
-    seenAll = takeNew(limit - math.min(quota, #due))
+    seenAll = takeNew(news, newBytes)
     takeDue(due, limit - handedOut)
-    if not seenAll and handedOut < limit and pageBytes < bytesMax then seenAll = takeNew(limit - handedOut) end
+    if not seenAll and handedOut < limit and pageBytes < bytesMax then seenAll = takeNew(limit - handedOut, bytesMax) end
+  end
+end
+
+-- At the end of the log with nothing pending the index names nothing: the entries were deleted by another hand. Left
+-- there, they would count as queued, and fill the backlog, for ever.
+if seenAll and pending.total == 0 then
+  local lost = call('HLEN', ids)
+  if lost > 0 then
+    call('UNLINK', ids, why)
+    setCount(counts, 'bytes', 0)
+    add(counts, 'lost', lost)
   end
 end
 if handedOut > 0 then
@@ -279,8 +305,8 @@ if status == 'enabled' and (pending.due > 0 or (not seenAll and call('HLEN', ids
 local sweepInMs = -1
 if pending.inflight > 0 then
   local at = numberOf(counts, 'sweepAt')
-  -- An overdue flag means that its job was lost.
-  if at == 0 or now > at + redeliverAfterMs + 5000 then
+  -- An overdue flag means that its job was lost; one that is further off than R, that R became shorter.
+  if at == 0 or now > at + redeliverAfterMs + 5000 or at > now + redeliverAfterMs then
     sweepInMs = redeliverAfterMs
     setCount(counts, 'sweepAt', now + sweepInMs)
   end

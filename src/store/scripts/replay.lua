@@ -10,12 +10,21 @@
 ]]
 local log, ids, acked = KEYS[1], KEYS[2], KEYS[3]
 local NO_IDLE_TIME = '9007199254740991'
+if not pendingCounts(log) then
+  local counts = openCounts(KEYS[4], { 'filter' })
+  ensureGroup(log, counts)
+  saveCounts(counts)
+end
 local moved, bytes, jtis = 0, 0, {}
 local listed = call('XRANGE', acked, ARGV[1], ARGV[2], 'COUNT', tonumber(ARGV[3]))
 for _, entry in ipairs(listed) do
   local id, jti = fieldOf(entry, 'id'), fieldOf(entry, 'jti')
   call('XDEL', acked, entry[1])
-  if call('HEXISTS', ids, jti) == 0 then
+  local open = call('HGET', ids, jti)
+  if open and open ~= id then
+    -- The producer repeated the SET when its jti was forgotten: the newer one stands, and nothing names this one any more.
+    call('XDEL', log, id)
+  elseif not open then
     local claimed = call('XCLAIM', log, GROUP, DUE, NO_IDLE_TIME, id, 'RETRYCOUNT', 0, 'FORCE', 'JUSTID')
     if claimed[1] then
       local _, seq = parseId(id)

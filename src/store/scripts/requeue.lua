@@ -8,6 +8,8 @@
   Returns  {moved, still parked}
 ]]
 local log, ids, why = KEYS[1], KEYS[2], KEYS[3]
+-- Where the group was lost, what is parked is found again by the next poll.
+if not pendingCounts(log) then return { 0, call('HLEN', why) } end
 local entries, jtis = {}, {}
 for _, item in ipairs(parkedChoice(log, ids, why)) do
   entries[#entries + 1], jtis[#jtis + 1] = item.id, item.jti
