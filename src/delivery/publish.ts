@@ -89,6 +89,8 @@ export class Publisher {
   /** @returns one outcome per event, in order; each stands for itself. @throws {TransmitterError} too_large for the whole call */
   async publishAll(events: readonly unknown[], producer: Producer): Promise<(Published | TransmitterError)[]> {
     this.#deps.startup.requireDone()
+    const { registry } = this.#deps
+    const revisionBefore = registry.revision
     const items: (Item | TransmitterError)[] = []
     for (const event of events) {
       items.push(await this.#plan(event, producer).catch(asOutcome))
@@ -107,18 +109,18 @@ export class Publisher {
     const tooLarge = new Set(signed.filter(({ set }) => this.#isTooLarge(set)).map(({ planned }) => planned.item))
     const fitting = signed.filter(({ planned }) => !tooLarge.has(planned.item))
     // The epoch is read beside the appends: a receiver whose 201 was answered before this call is found by one of the two.
-    const [, registryChanged] = await Promise.all([
-      this.#append(fitting),
-      this.#deps.registry.catchUp().catch(() => false),
-    ])
-    if (registryChanged)
+    // Another call may have read the change meanwhile, hence the revision.
+    const [, unread] = await Promise.all([this.#append(fitting), registry.catchUp().then(() => undefined, asOutcome)])
+    if (registry.revision !== revisionBefore) {
       await this.#appendMissed(
         open.filter(item => !tooLarge.has(item)),
         producer,
       )
+    }
     return items.map(item => {
       if (item instanceof TransmitterError) return item
-      return tooLarge.has(item) ? tooLargeSet(this.#options.setBytesMax) : this.#outcome(item)
+      if (tooLarge.has(item)) return tooLargeSet(this.#options.setBytesMax)
+      return this.#outcome(item, item.event.receivers === undefined ? unread : undefined)
     })
   }
 
@@ -237,7 +239,8 @@ export class Publisher {
     await this.#append(await Promise.all(missed.map(planned => this.#sign(planned, producer))))
   }
 
-  #outcome(item: Item): Published | TransmitterError {
+  /** @param unread why it is not known whether there are further receivers. */
+  #outcome(item: Item, unread: TransmitterError | undefined): Published | TransmitterError {
     // A receiver that was deleted meanwhile is no longer addressed.
     const taken = item.deliveries.filter(({ result }) => result !== 'unknown' && result !== undefined)
     const deliveries: Delivery[] = taken.map(({ receiver, jti, result }) => ({
@@ -247,8 +250,8 @@ export class Publisher {
     }))
     const extra = { id: item.id, deliveries }
     const has = (status: Delivery['status']) => deliveries.some(delivery => delivery.status === status)
-    if (has('unavailable')) {
-      const cause = taken.find(({ failure }) => failure !== undefined)?.failure
+    if (has('unavailable') || unread !== undefined) {
+      const cause = taken.find(({ failure }) => failure !== undefined)?.failure ?? unread
       if (!(cause instanceof TransmitterError)) throw cause
       return new TransmitterError(
         'store_unavailable',

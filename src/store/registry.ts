@@ -42,8 +42,9 @@ export class Registry {
   readonly #refreshing = new Map<string, Promise<void>>()
   #version: string | undefined
   #readAtMs = 0
-  #reading: Promise<boolean> | undefined
-  #queued: Promise<boolean> | undefined
+  #reading: Promise<void> | undefined
+  #queued: Promise<void> | undefined
+  #revision = 0
   #timer: NodeJS.Timeout | undefined
   readonly #listeners = new Set<(change: Change) => void>()
 
@@ -133,11 +134,13 @@ export class Registry {
     return [...(await this.#everyReceiver()).receivers.values()]
   }
 
-  /**
-   * Reads what changed, in a read that begins after this call. Calls made while one is under way share the next.
-   * @returns whether a receiver changed.
-   */
-  catchUp(): Promise<boolean> {
+  /** Rises with each change of a receiver that this process has heard of. */
+  get revision(): number {
+    return this.#revision
+  }
+
+  /** Reads what changed, in a read that begins after this call. Calls made while one is under way share the next. */
+  catchUp(): Promise<void> {
     if (this.#reading === undefined) {
       this.#reading = this.#read().finally(() => {
         this.#reading = undefined
@@ -145,7 +148,7 @@ export class Registry {
       return this.#reading
     }
     this.#queued ??= this.#reading
-      .catch(() => false)
+      .catch(() => {})
       .then(() => {
         this.#queued = undefined
         return this.catchUp()
@@ -153,38 +156,34 @@ export class Registry {
     return this.#queued
   }
 
-  async #read(): Promise<boolean> {
+  async #read(): Promise<void> {
     const startedAtMs = Date.now()
-    let receiverChanged = false
     if (this.#version === undefined) {
       this.#version = await this.#epoch.latest()
     } else {
       const { version, changes } = await this.#epoch.since(this.#version)
       this.#version = version
-      if (changes === 'everything') {
-        this.#forgetEverything()
-        receiverChanged = true
-      } else {
-        for (const change of changes) receiverChanged = this.#apply(change) || receiverChanged
-      }
+      if (changes === 'everything') this.#forgetEverything()
+      else for (const change of changes) this.#apply(change)
     }
     // A long gap may have hidden changes that the stream no longer holds; entries of that age are not trusted anyway.
     this.#readAtMs = startedAtMs
-    return receiverChanged
   }
 
-  #apply(change: Change): boolean {
-    for (const listener of this.#listeners) listener(change)
+  #apply(change: Change): void {
     if (change.kind === 'token') {
       this.#tokenCache.delete(change.id)
       this.#noTokenCache.delete(change.id)
       this.#known.add(change.id)
     }
-    if (change.kind !== 'receiver') return false
-    this.#receiverCache.delete(change.id)
-    this.#stale.add(change.id)
-    this.#loading?.changed.add(change.id)
-    return true
+    if (change.kind === 'receiver') {
+      this.#receiverCache.delete(change.id)
+      this.#stale.add(change.id)
+      this.#loading?.changed.add(change.id)
+      this.#revision += 1
+    }
+    // Last, so that whoever looks because of it finds what is new.
+    for (const listener of this.#listeners) listener(change)
   }
 
   #forgetEverything(): void {
@@ -194,6 +193,7 @@ export class Registry {
     this.#known.forget()
     this.#all = undefined
     this.#loading = undefined
+    this.#revision += 1
   }
 
   #isTrusted(): boolean {
