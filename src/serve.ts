@@ -132,8 +132,12 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
       })
       opened.defer(() => arrivals.close())
       const tls = await openTls(publicTls)
+      // A poll held under the old settings looks again under the new ones.
+      registry.onChange(({ kind, id }) => {
+        if (kind === 'receiver') heldPolls.wake(id)
+      })
       const poll = new Poll(
-        { sets, arrivals, heldPolls, limitsOf, schedule: jobs, metrics, logger },
+        { sets, registry, arrivals, heldPolls, limitsOf, schedule: jobs, metrics, logger },
         { pageBytesMax: config.PAGE_BYTES_MAX, idlePollsMax: config.RATE_LIMIT_POLL },
       )
       const app = buildPublicApp(

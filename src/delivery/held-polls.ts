@@ -130,10 +130,7 @@ export class HeldPolls {
       queue.wakeAgain = true
       return
     }
-    queue.isWaking = true
-    void this.#serve(queue).finally(() => {
-      queue.isWaking = false
-    })
+    void this.#serve(queue)
   }
 
   /** After notifications may have been lost: every receiver named is looked at, some at a time. */
@@ -146,10 +143,7 @@ export class HeldPolls {
           this.wake(receiver)
           continue
         }
-        queue.isWaking = true
-        await this.#serve(queue).finally(() => {
-          queue.isWaking = false
-        })
+        await this.#serve(queue)
       }
     }
     await Promise.all(Array.from({ length: Math.min(WAKES_AT_ONCE, left.length) }, lane))
@@ -168,6 +162,15 @@ export class HeldPolls {
   }
 
   async #serve(queue: Queue): Promise<void> {
+    queue.isWaking = true
+    try {
+      await this.#serveEach(queue)
+    } finally {
+      queue.isWaking = false
+    }
+  }
+
+  async #serveEach(queue: Queue): Promise<void> {
     for (;;) {
       queue.wakeAgain = false
       const waiter = first(queue.waiters)

@@ -6,6 +6,7 @@ import type { PollRequest } from '../protocol/poll.ts'
 import { boundSetError } from '../protocol/set-error.ts'
 import type { Arrivals } from '../store/arrivals.ts'
 import type { Receiver } from '../store/receiver-store.ts'
+import type { Registry } from '../store/registry.ts'
 import type { HandedOut, Page, SetStore } from '../store/set-store.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -15,6 +16,7 @@ import type { Schedule } from './schedule.ts'
 
 export interface PollDependencies {
   readonly sets: SetStore
+  readonly registry: Registry
   readonly arrivals: Arrivals
   readonly heldPolls: HeldPolls
   readonly limitsOf: LimitsOf
@@ -60,11 +62,9 @@ export class Poll {
     const { arrivals, heldPolls, limitsOf, metrics } = this.#deps
     const { request } = call
     const limits = limitsOf(receiver)
-    const limit = Math.min(request.maxEvents ?? limits.pageMax, limits.pageMax)
     const waitMs = request.returnImmediately
       ? 0
       : Math.min(limits.pollWaitMs, call.preferredWaitMs ?? limits.pollWaitMs)
-    const step = { limit, bytesMax: this.#options.pageBytesMax }
     if (request.unknownMembers > 0) metrics.unknownMembers.inc(request.unknownMembers)
 
     const mark = arrivals.mark(receiver.id)
@@ -72,7 +72,7 @@ export class Poll {
     const page = await this.#deps.sets.poll(
       receiver.id,
       {
-        ...step,
+        ...this.#step(request, limits),
         ack: request.ack,
         reports: request.setErrs.map(([jti, error]) => ({ jti, ...boundSetError(error), language: languageOf(call) })),
         idlePollsMax: this.#options.idlePollsMax,
@@ -89,12 +89,14 @@ export class Poll {
     }
 
     const take = async () => {
+      // What was changed while the poll was held counts for it.
+      const now = limitsOf((await this.#deps.registry.receiver(receiver.id)) ?? receiver)
       const found = await this.#deps.sets.poll(
         receiver.id,
-        { ...step, ack: [], reports: [], idlePollsMax: 0, answeredAtOnce: false },
-        limits,
+        { ...this.#step(request, now), ack: [], reports: [], idlePollsMax: 0, answeredAtOnce: false },
+        now,
       )
-      this.#took(receiver.id, found, limits)
+      this.#took(receiver.id, found, now)
       return found
     }
     const giveBack = (late: Page) => this.#giveBack(receiver.id, late.sets, limits)
@@ -109,6 +111,10 @@ export class Poll {
   /** SETs whose answer did not get out are owed again at once, and their attempt is taken back. */
   giveBack(receiver: Receiver, sets: readonly HandedOut[]): void {
     this.#giveBack(receiver.id, sets, this.#deps.limitsOf(receiver))
+  }
+
+  #step(request: PollRequest, { pageMax }: ReceiverLimits): { limit: number; bytesMax: number } {
+    return { limit: Math.min(request.maxEvents ?? pageMax, pageMax), bytesMax: this.#options.pageBytesMax }
   }
 
   #heldAnswer(receiver: string, outcome: HeldOutcome, limits: ReceiverLimits, signal: AbortSignal): PollAnswer {
