@@ -8,9 +8,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text as textOf } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import { CAEP } from '../../src/client/producer.ts'
 import { startTransmitter } from '../support/transmitter.ts'
+
+// A test is a dozen processes, each of which a busy machine starts slowly.
+vi.setConfig({ testTimeout: 60_000 })
 
 const CLI = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 const transmitter = await startTransmitter({ RETAIN_ACKED_MS: '3600000' })
