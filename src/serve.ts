@@ -182,6 +182,7 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
           deadLetters: new DeadLetters({ sets, registry, limitsOf, metrics }),
           stats: new Stats({ sets, receivers: resources.receivers, registry, heldPolls }),
           audit: resources.audit,
+          proxies,
           publicUrl: () => publicBase(config, urls.public),
         },
         { ...serverLimits, bodyBytesMax: config.PUBLISH_BODY_BYTES_MAX, tls: tls?.options('required') },

@@ -10,6 +10,8 @@ interface Act {
   readonly what: string
   readonly target: string
   readonly status: number
+  readonly note: string
+  readonly from: string
 }
 
 const columns: readonly Column<Act>[] = [
@@ -18,6 +20,8 @@ const columns: readonly Column<Act>[] = [
   { title: 'WHAT', value: act => act.what },
   { title: 'ANSWER', value: act => act.status, style: act => (act.status >= 400 ? 'yellow' : undefined) },
   { title: 'TO', value: act => act.target },
+  { title: 'NOTE', value: act => act.note },
+  { title: 'FROM', value: act => act.from },
 ]
 
 export const registerAudit: Register = (program, cli) => {

@@ -15,6 +15,7 @@ import { refuseCoding, takeJson, takeRawJson } from './bodies.ts'
 import { errorHandler, renderPollFailure, renderProblem } from './error-handler.ts'
 import { type Load, shedLoad } from './load.ts'
 import { answerNotFound } from './not-found.ts'
+import type { Proxies } from './proxies.ts'
 import type { Refusals } from './rate-limit.ts'
 import { auditActs, auditRoute } from './routes/audit.ts'
 import { type EventRoutesOptions, eventRoutes } from './routes/events.ts'
@@ -56,6 +57,7 @@ export interface InternalDependencies extends EventRoutesOptions {
   readonly deadLetters: DeadLetters
   readonly stats: Stats
   readonly audit: AuditStore
+  readonly proxies: Proxies
   readonly publicUrl: () => string
 }
 
@@ -99,7 +101,7 @@ export function buildInternalApp(deps: InternalDependencies, limits: ServerLimit
       request.caller = await deps.authenticator.identify(request)
     })
     authenticated.addHook('onRequest', refuseCoding)
-    auditActs(authenticated, deps.audit)
+    auditActs(authenticated, deps.audit, deps.proxies)
     authenticated.register(eventRoutes, deps)
     authenticated.register(receiverRoutes, deps)
     authenticated.register(tokenRoutes, deps)

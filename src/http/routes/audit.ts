@@ -1,34 +1,52 @@
-/** The audit log, and the hook that writes it: every administrative act, before it is answered. */
+/**
+ * The audit log, and the hook that writes it: every administrative act of an authenticated caller, done or refused, before
+ * it is answered. Whoever has no credential does nothing here and cannot fill the log.
+ */
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import { RECEIVER_ID } from '../../protocol/receiver.ts'
 import type { AuditStore } from '../../store/audit-store.ts'
 import { requireScope } from '../authenticate.ts'
-import { pagingOf } from '../paging.ts'
+import { ENTRY_CURSOR, pagingOf } from '../paging.ts'
+import type { Proxies } from '../proxies.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** What a route adds to the entry of its act. Never a secret, and nothing that a caller can write freely. */
+    act: { readonly target?: string; readonly note?: string } | undefined
+  }
+}
 
 const READS = new Set(['GET', 'HEAD', 'OPTIONS'])
 /** Publishing is the traffic, not an act of administration. */
 const TRAFFIC = new Set(['/v1/events', '/v1/events/batch', '/v1/receivers/:id/sets'])
 
-export function auditActs(app: FastifyInstance, audit: AuditStore): void {
+export function auditActs(app: FastifyInstance, audit: AuditStore, proxies: Proxies): void {
+  app.decorateRequest('act', undefined)
   app.addHook('onSend', async (request, reply, payload) => {
+    const { caller, method } = request
     const route = request.routeOptions.url
-    if (request.caller === undefined || route === undefined || READS.has(request.method) || TRAFFIC.has(route))
-      return payload
-    const params = request.params as { id?: string; tokenId?: string }
-    const made = reply.statusCode === 201 ? reply.getHeader('location') : undefined
-    const target = params.id ?? params.tokenId ?? (typeof made === 'string' ? made.split('/').at(-1) : undefined) ?? ''
+    if (caller === undefined || route === undefined || READS.has(method) || TRAFFIC.has(route)) return payload
+    const what = `${method} ${route}`
+    const { id, tokenId } = request.params as { id?: string; tokenId?: string }
+    const target = named(request.act?.target ?? id ?? tokenId ?? '')
+    const from = proxies.clientAddress(request)
+    const note = request.act?.note ?? ''
     await audit
-      .add({ who: request.caller.name, what: `${request.method} ${route}`, target, status: reply.statusCode })
-      .catch(error =>
-        request.log.error({ err: error, what: `${request.method} ${route}`, target }, 'an act could not be audited'),
-      )
+      .add({ who: caller.name, from, what, target, status: reply.statusCode, note })
+      .catch(error => request.log.error({ err: error, what, target }, 'an act could not be audited'))
     return payload
   })
+}
+
+/** A path may hold anything, such as a token pasted in place of its id. */
+function named(target: string): string {
+  return target === '' || RECEIVER_ID.test(target) ? target : '(not a name)'
 }
 
 export const auditRoute: FastifyPluginAsync<{ audit: AuditStore }> = async (app, { audit }) => {
   app.get('/v1/audit', async request => {
     requireScope(request.caller, 'admin')
-    const { limit, cursor } = pagingOf(request.query)
+    const { limit, cursor } = pagingOf(request.query, ENTRY_CURSOR)
     const items = await audit.list(limit, cursor)
     const last = items.at(-1)
     return items.length === limit && last !== undefined ? { items, next: last.id } : { items }

@@ -26,6 +26,7 @@ export const receiverRoutes: FastifyPluginAsync<ReceiverRoutesOptions> = async (
   app.post('/v1/receivers', async (request, reply) => {
     requireScope(request.caller, 'admin')
     const receiver = show(await receivers.create(request.body))
+    request.act = { target: receiver.id }
     return reply.code(201).header('location', `/v1/receivers/${receiver.id}`).send(receiver)
   })
 
@@ -43,7 +44,9 @@ export const receiverRoutes: FastifyPluginAsync<ReceiverRoutesOptions> = async (
 
   app.patch<ById>('/v1/receivers/:id', async request => {
     requireScope(request.caller, 'admin')
-    return show(await receivers.patch(request.params.id, request.body))
+    const receiver = show(await receivers.patch(request.params.id, request.body))
+    request.act = { note: `${Object.keys(request.body as object).join(' ')}, status=${receiver.status}` }
+    return receiver
   })
 
   app.delete<ById & { Querystring: { force?: string } }>('/v1/receivers/:id', async (request, reply) => {

@@ -1,12 +1,12 @@
 /** One receiver's SETs as an operator sees them: where one is, lists by state, dead letters, replay, reports. */
 import { Type } from '@sinclair/typebox'
-import type { FastifyPluginAsync } from 'fastify'
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import type { DeadLetters } from '../../delivery/dead-letters.ts'
 import { type SetLists, STATES } from '../../delivery/set-lists.ts'
 import { TransmitterError } from '../../errors.ts'
 import { schemaFaults } from '../../protocol/schema-faults.ts'
 import { requireScope } from '../authenticate.ts'
-import { pagingOf } from '../paging.ts'
+import { AFTER_CURSOR, ENTRY_CURSOR, pagingOf } from '../paging.ts'
 
 export interface SetRoutesOptions {
   readonly lists: SetLists
@@ -37,11 +37,11 @@ export const setRoutes: FastifyPluginAsync<SetRoutesOptions> = async (app, { lis
   app.get<ById & { Querystring: { state?: string } }>('/v1/receivers/:id/sets', async request => {
     requireScope(request.caller, 'admin', 'read')
     const { state = 'queued' } = request.query
-    if (!(state in STATES)) {
+    if (!Object.hasOwn(STATES, state)) {
       const faults = [{ at: 'state', message: `is not one of ${Object.keys(STATES).join(', ')}` }]
       throw new TransmitterError('bad_request', 'The query is not valid.', { faults })
     }
-    const { limit, cursor } = pagingOf(request.query)
+    const { limit, cursor } = pagingOf(request.query, AFTER_CURSOR)
     return lists.sets(request.params.id, state as keyof typeof STATES, limit, cursor)
   })
 
@@ -52,18 +52,24 @@ export const setRoutes: FastifyPluginAsync<SetRoutesOptions> = async (app, { lis
 
   app.get<ById & { Querystring: { reason?: string } }>('/v1/receivers/:id/parked', async request => {
     requireScope(request.caller, 'admin', 'read')
-    const { limit, cursor } = pagingOf(request.query)
-    return lists.parked(request.params.id, limit, cursor, request.query.reason)
+    const { limit, cursor } = pagingOf(request.query, AFTER_CURSOR)
+    const { reason } = request.query
+    if (reason !== undefined && typeof reason !== 'string') {
+      throw new TransmitterError('bad_request', 'The query is not valid.', {
+        faults: [{ at: 'reason', message: 'is given more than once' }],
+      })
+    }
+    return lists.parked(request.params.id, limit, cursor, reason)
   })
 
   app.post<ById>('/v1/receivers/:id/parked/requeue', async request => {
     requireScope(request.caller, 'admin')
-    return deadLetters.requeue(request.params.id, choiceOf(request.body))
+    return moved(request, await deadLetters.requeue(request.params.id, choiceOf(request.body)))
   })
 
   app.delete<ById>('/v1/receivers/:id/parked', async request => {
     requireScope(request.caller, 'admin')
-    return deadLetters.discard(request.params.id, choiceOf(request.body))
+    return moved(request, await deadLetters.discard(request.params.id, choiceOf(request.body)))
   })
 
   app.post<ById>('/v1/receivers/:id/replay', async request => {
@@ -76,14 +82,19 @@ export const setRoutes: FastifyPluginAsync<SetRoutesOptions> = async (app, { lis
     if (fromMs === undefined) faults.push({ at: '/from', message: 'is not a time' })
     if (to !== undefined && endMs === undefined) faults.push({ at: '/to', message: 'is not a time' })
     if (faults.length > 0) throw new TransmitterError('bad_request', 'The range is not valid.', { faults })
-    return deadLetters.replay(request.params.id, fromMs as number, endMs)
+    return moved(request, await deadLetters.replay(request.params.id, fromMs as number, endMs))
   })
 
   app.get<ById>('/v1/receivers/:id/errors', async request => {
     requireScope(request.caller, 'admin', 'read')
-    const { limit, cursor } = pagingOf(request.query)
+    const { limit, cursor } = pagingOf(request.query, ENTRY_CURSOR)
     return lists.errors(request.params.id, limit, cursor)
   })
+}
+
+function moved<T extends { moved: number }>(request: FastifyRequest, answer: T): T {
+  request.act = { note: `moved=${answer.moved}` }
+  return answer
 }
 
 function choiceOf(body: unknown): { jtis: readonly string[] } | { all: true } {

@@ -1,6 +1,6 @@
 /** Opaque credentials: create, list, revoke. */
 import type { FastifyPluginAsync } from 'fastify'
-import type { Tokens } from '../../delivery/tokens.ts'
+import type { TokenInput, Tokens } from '../../delivery/tokens.ts'
 import type { TokenRecord } from '../../store/token-store.ts'
 import { requireScope } from '../authenticate.ts'
 import { pagingOf } from '../paging.ts'
@@ -8,7 +8,9 @@ import { pagingOf } from '../paging.ts'
 export const tokenRoutes: FastifyPluginAsync<{ tokens: Tokens }> = async (app, { tokens }) => {
   app.post('/v1/tokens', async (request, reply) => {
     requireScope(request.caller, 'admin')
-    return reply.code(201).send(await tokens.create(request.body))
+    const made = await tokens.create(request.body)
+    request.act = { target: made.tokenId, note: describe(request.body as TokenInput) }
+    return reply.code(201).send(made)
   })
 
   app.get('/v1/tokens', async request => {
@@ -23,6 +25,15 @@ export const tokenRoutes: FastifyPluginAsync<{ tokens: Tokens }> = async (app, {
     await tokens.revoke(request.params.tokenId)
     return reply.code(204).send()
   })
+}
+
+/** What was let in, for the audit log. Each is of a closed form. */
+function describe({ scope, receiver, producer, foreign, expiresInSeconds }: TokenInput): string {
+  const parts = { scope, receiver, producer, foreign, expiresInSeconds }
+  return Object.entries(parts)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ')
 }
 
 function show({ createdAtMs, expiresAtMs, usedAtMs, ...token }: TokenRecord) {
