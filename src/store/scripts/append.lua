@@ -43,7 +43,7 @@ local done = { call('SMISMEMBER', doneKeys[1], unpack(jtis)), call('SMISMEMBER',
 -- operator removed counts, or an older copy was restored) the log is asked.
 local function nextId(size, repeatable)
   if lastMs >= now then lastN = lastN + 1 else lastMs, lastN = now, 0 end
-  return integer(lastMs) .. '-' .. integer(lastN * SEQ_STEP + size * 2 + repeatable)
+  return string.format('%d-%d', lastMs, lastN * SEQ_STEP + size * 2 + repeatable)
 end
 local function appendEntry(jti, token, digest, repeatable)
   local answer, id

@@ -37,7 +37,7 @@ local function isRepeatable(seq)
 end
 
 local function integer(value)
-  return string.format('%.0f', value)
+  return string.format('%d', value)
 end
 
 -- Calls a command with the values behind its key (and a third word), in runs that Lua's stack takes; returns the sum of
