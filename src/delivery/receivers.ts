@@ -1,6 +1,8 @@
 /** The registry of receivers as an operator uses it. Every change is told to all processes before it is answered. */
 import { TransmitterError } from '../errors.ts'
+import { clientName } from '../protocol/client-names.ts'
 import {
+  type Client,
   type ReceiverInput,
   type ReceiverPatch,
   validateReceiverInput,
@@ -34,6 +36,7 @@ export class Receivers {
     const valid = input as ReceiverInput
     if (faults.length === 0) faults.push(...this.#algorithmFaults(valid.settings?.signingAlg))
     if (faults.length > 0) throw new TransmitterError('bad_request', 'The receiver is not valid.', { faults })
+    await this.#requireOwnCertificates(valid.id, valid.clients)
     const receiver = await this.#deps.store.create(valid, Date.now())
     // Told in either case: if the id is taken because an earlier call died before it told, this heals it.
     await this.#deps.registry.tell({ kind: 'receiver', id: valid.id })
@@ -54,6 +57,7 @@ export class Receivers {
     const valid = patch as ReceiverPatch
     if (faults.length === 0) faults.push(...this.#algorithmFaults(valid.settings?.signingAlg ?? undefined))
     if (faults.length > 0) throw new TransmitterError('bad_request', 'The patch is not valid.', { faults })
+    await this.#requireOwnCertificates(id, valid.clients ?? undefined)
     for (let attempt = 0; attempt < UPDATE_TRIES; attempt++) {
       const before = await this.#deps.store.get(id)
       if (before === undefined) throw unknownReceiver()
@@ -81,6 +85,24 @@ export class Receivers {
 
   list(limit: number, cursor: string | undefined): Promise<ListPage<Receiver>> {
     return this.#deps.store.list(limit, cursor)
+  }
+
+  /**
+   * A certificate stands for one receiver. Of two calls that give it to two at one moment neither is refused here; such a
+   * certificate then stands for none.
+   * @throws {TransmitterError} conflict
+   */
+  async #requireOwnCertificates(id: string, clients: readonly Client[] = []): Promise<void> {
+    const certificates = clients.filter(client => !('oauthClientId' in client))
+    if (certificates.length === 0) return
+    const { registry } = this.#deps
+    await registry.catchUp()
+    for (const client of certificates) {
+      const others = await registry.receiversOfClient(clientName(client))
+      if ([...others].some(other => other !== id)) {
+        throw new TransmitterError('conflict', 'A certificate of this receiver stands for another one.')
+      }
+    }
   }
 
   #algorithmFaults(alg: string | undefined) {
