@@ -4,9 +4,9 @@
  * bypassed.
  */
 import { LRUCache } from 'lru-cache'
-import { clientName } from '../protocol/client-names.ts'
 import type { Change, Epoch } from './epoch.ts'
 import { KnownTokens } from './known-tokens.ts'
+import { ReceiverIndex } from './receiver-index.ts'
 import type { Receiver, ReceiverStore } from './receiver-store.ts'
 import type { TokenRecord, TokenStore } from './token-store.ts'
 
@@ -16,14 +16,6 @@ const TRUSTED_FOR_MS = 1000
 /** Heals a cache after a change whose telling was lost with the process that made it. */
 const ENTRY_AGE_MAX_MS = 60_000
 const LOAD_PAGE = 1000
-const NOBODY: ReadonlySet<string> = new Set()
-
-/** Every receiver, and which of them a client is. */
-interface Loaded {
-  readonly receivers: Map<string, Receiver>
-  /** Name of a client → receivers that list it. */
-  readonly byClient: Map<string, Set<string>>
-}
 
 export class Registry {
   readonly #receivers: ReceiverStore
@@ -35,9 +27,9 @@ export class Registry {
   readonly #noTokenCache = new LRUCache<string, true>({ max: 10_000, ttl: ENTRY_AGE_MAX_MS })
   readonly #known: KnownTokens
   /** Every receiver, for events that name none and for clients; undefined until the first of these. */
-  #all: Loaded | undefined
-  #allLoadedAtMs = 0
-  #loading: { readonly done: Promise<Loaded>; readonly changed: Set<string> } | undefined
+  #all: ReceiverIndex | undefined
+  #allReceiverIndexAtMs = 0
+  #loading: { readonly done: Promise<ReceiverIndex>; readonly changed: Set<string> } | undefined
   readonly #stale = new Set<string>()
   readonly #refreshing = new Map<string, Promise<void>>()
   #version: string | undefined
@@ -118,20 +110,16 @@ export class Registry {
 
   /** The receivers that list this client, by the name that `clientName` gives it. */
   async receiversOfClient(name: string): Promise<ReadonlySet<string>> {
-    return (await this.#everyReceiver()).byClient.get(name) ?? NOBODY
+    return (await this.#everyReceiver()).ofClient(name)
   }
 
   /** Every receiver that takes an event of these types. */
   async subscribers(eventTypes: readonly string[]): Promise<Receiver[]> {
-    const { receivers } = await this.#everyReceiver()
-    return [...receivers.values()].filter(
-      ({ status, eventTypes: wanted }) =>
-        status !== 'disabled' && (wanted.includes('*') || eventTypes.some(type => wanted.includes(type))),
-    )
+    return (await this.#everyReceiver()).subscribers(eventTypes)
   }
 
   async every(): Promise<readonly Receiver[]> {
-    return [...(await this.#everyReceiver()).receivers.values()]
+    return (await this.#everyReceiver()).all()
   }
 
   /** Rises with each change of a receiver that this process has heard of. */
@@ -200,11 +188,11 @@ export class Registry {
     return this.#version !== undefined && Date.now() - this.#readAtMs <= TRUSTED_FOR_MS
   }
 
-  async #everyReceiver(): Promise<Loaded> {
+  async #everyReceiver(): Promise<ReceiverIndex> {
     if (!this.#isTrusted()) await this.catchUp()
     const all = this.#all ?? (await this.#load())
     // Nobody waits for the healing: what changed since is followed all the while.
-    if (Date.now() - this.#allLoadedAtMs > ENTRY_AGE_MAX_MS) this.#load().catch(() => {})
+    if (Date.now() - this.#allReceiverIndexAtMs > ENTRY_AGE_MAX_MS) this.#load().catch(() => {})
     for (const id of this.#stale) this.#refresh(all, id)
     // Also those that another call began: what is read now must hold what changed before.
     if (this.#refreshing.size > 0) await Promise.all(this.#refreshing.values())
@@ -212,15 +200,15 @@ export class Registry {
   }
 
   /** Reads one record again, after any read of it that is under way. */
-  #refresh(all: Loaded, id: string): void {
+  #refresh(all: ReceiverIndex, id: string): void {
     this.#stale.delete(id)
     const before = this.#refreshing.get(id) ?? Promise.resolve()
     const refreshed = before
       .catch(() => {})
       .then(async () => {
         const receiver = (await this.#receivers.get(id))?.receiver
-        forget(all, id)
-        if (receiver !== undefined) keep(all, receiver)
+        if (receiver === undefined) all.forget(id)
+        else all.keep(receiver)
       })
       .catch(error => {
         this.#stale.add(id)
@@ -233,7 +221,7 @@ export class Registry {
   }
 
   /** Calls made while one is under way share it. */
-  #load(): Promise<Loaded> {
+  #load(): Promise<ReceiverIndex> {
     if (this.#loading === undefined) {
       const changed = new Set<string>()
       const loading = {
@@ -243,7 +231,7 @@ export class Registry {
             // Forgotten meanwhile: whoever waits may use it once, with what changed read again, and it is not kept.
             if (this.#loading === loading) {
               this.#all = all
-              this.#allLoadedAtMs = Date.now()
+              this.#allReceiverIndexAtMs = Date.now()
             }
             for (const id of changed) this.#stale.add(id)
             return all
@@ -257,34 +245,14 @@ export class Registry {
     return this.#loading.done
   }
 
-  async #loadAll(): Promise<Loaded> {
-    const all: Loaded = { receivers: new Map(), byClient: new Map() }
+  async #loadAll(): Promise<ReceiverIndex> {
+    const all = new ReceiverIndex()
     let cursor: string | undefined
     do {
       const page = await this.#receivers.list(LOAD_PAGE, cursor)
-      for (const receiver of page.items) keep(all, receiver)
+      for (const receiver of page.items) all.keep(receiver)
       cursor = page.next
     } while (cursor !== undefined)
     return all
   }
-}
-
-function keep({ receivers, byClient }: Loaded, receiver: Receiver): void {
-  receivers.set(receiver.id, receiver)
-  for (const client of receiver.clients ?? []) {
-    const name = clientName(client)
-    const ids = byClient.get(name)
-    if (ids === undefined) byClient.set(name, new Set([receiver.id]))
-    else ids.add(receiver.id)
-  }
-}
-
-function forget({ receivers, byClient }: Loaded, id: string): void {
-  for (const client of receivers.get(id)?.clients ?? []) {
-    const name = clientName(client)
-    const ids = byClient.get(name)
-    ids?.delete(id)
-    if (ids?.size === 0) byClient.delete(name)
-  }
-  receivers.delete(id)
 }
