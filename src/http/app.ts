@@ -73,6 +73,7 @@ export function buildPublicApp(deps: PublicDependencies, limits: ServerLimits): 
   app.decorateRequest('caller', undefined)
   takeRawJson(app)
   noStore(app)
+  closeWhenUnready(app, deps.readiness)
   answerNotFound(app)
   // The poll parser checks bodies itself, and answers are written by hand; the schemas are documentation.
   app.setValidatorCompiler(() => () => true)
@@ -93,6 +94,7 @@ export function buildInternalApp(deps: InternalDependencies, limits: ServerLimit
   app.decorateRequest('caller', undefined)
   takeJson(app)
   noStore(app)
+  closeWhenUnready(app, deps.readiness)
   answerNotFound(app)
   app.register(healthRoutes, deps)
   app.register(async authenticated => {
@@ -116,6 +118,7 @@ export function buildOpsApp(deps: OpsDependencies, limits: ServerLimits): Fastif
   const onError = errorHandler(renderProblem)
   const app = createApp(deps.logger, limits, onError)
   noStore(app)
+  closeWhenUnready(app, deps.readiness)
   answerNotFound(app)
   app.register(metricsRoute, deps)
   app.register(healthRoutes, deps)
@@ -126,5 +129,13 @@ export function buildOpsApp(deps: OpsDependencies, limits: ServerLimits): Fastif
 function noStore(app: FastifyInstance): void {
   app.addHook('onRequest', async (_request, reply) => {
     reply.header('cache-control', 'no-store')
+  })
+}
+
+/** So that clients of a process that is about to end come back to another one, and not into its closing socket. */
+function closeWhenUnready(app: FastifyInstance, readiness: Readiness): void {
+  app.addHook('onSend', (_request, reply, payload, done) => {
+    if (!readiness.isReady()) reply.header('connection', 'close')
+    done(null, payload)
   })
 }
