@@ -15,6 +15,8 @@ export interface ReceiverLimits {
   readonly retainAckedMs: number
   readonly dedupeWindowMs: number
   readonly signingAlg: SigningAlg
+  /** From append to acknowledgement; 0 when nothing was agreed. */
+  readonly sloMs: number
 }
 
 export type LimitsOf = (receiver: Receiver) => ReceiverLimits
@@ -32,14 +34,14 @@ export function limitsFrom(config: Config): LimitsOf {
     retainAckedMs: config.RETAIN_ACKED_MS,
     dedupeWindowMs: config.DEDUPE_WINDOW_MS,
     signingAlg: config.SIGNING_ALG,
+    sloMs: 0,
   }
   // A record is replaced when it changes, never altered, so what was made of one stays true of it.
   const known = new WeakMap<Receiver, ReceiverLimits>()
   return receiver => {
     let limits = known.get(receiver)
     if (limits === undefined) {
-      const { sloMs: _sloMs, ...settings } = receiver.settings
-      limits = { ...defaults, ...settings }
+      limits = { ...defaults, ...receiver.settings }
       known.set(receiver, limits)
     }
     return limits

@@ -45,12 +45,16 @@ export interface PollAnswer {
   readonly moreAvailable: boolean
 }
 
+/** A sample costs Redis a look-up; a hundred a second and process tell as much as all of them. */
+const SAMPLE_EVERY_MS = 10
+
 const NOTHING: PollAnswer = { sets: [], moreAvailable: false }
 const BCP47 = /^[A-Za-z0-9-]{1,35}(?:\s*,\s*[A-Za-z0-9-]{1,35}){0,4}$/
 
 export class Poll {
   readonly #deps: PollDependencies
   readonly #options: PollOptions
+  #sampledAtMs = Number.NEGATIVE_INFINITY
 
   constructor(deps: PollDependencies, options: PollOptions) {
     this.#deps = deps
@@ -77,6 +81,7 @@ export class Poll {
         reports: request.setErrs.map(([jti, error]) => ({ jti, ...boundSetError(error), language: languageOf(call) })),
         idlePollsMax: this.#options.idlePollsMax,
         answeredAtOnce: waitMs === 0,
+        samplesAck: request.ack.length > 0 && this.#isSampleDue(startedAt),
       },
       limits,
     )
@@ -141,9 +146,16 @@ export class Poll {
     })
   }
 
+  #isSampleDue(nowMs: number): boolean {
+    if (nowMs - this.#sampledAtMs < SAMPLE_EVERY_MS) return false
+    this.#sampledAtMs = nowMs
+    return true
+  }
+
   #took(receiver: string, page: Page, limits: ReceiverLimits): void {
     const { metrics, schedule } = this.#deps
     if (page.settled > 0) metrics.acked.inc(page.settled)
+    if (page.inFlightMs !== undefined) metrics.deliveryToAckSeconds.observe(page.inFlightMs / 1000)
     if (page.reported > 0) metrics.parked.inc({ reason: 'reported' }, page.reported)
     if (page.parkedForAttempts > 0) metrics.parked.inc({ reason: 'attempts' }, page.parkedForAttempts)
     if (page.parkedAsExpired > 0) metrics.parked.inc({ reason: 'expired' }, page.parkedAsExpired)

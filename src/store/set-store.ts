@@ -35,6 +35,8 @@ export interface PollLimits extends LapseLimits {
   readonly expireAfterMs: number
   readonly retainAckedMs: number
   readonly dedupeWindowMs: number
+  /** From append to acknowledgement; 0 when nothing was agreed. */
+  readonly sloMs?: number
 }
 
 export interface Report extends SetError {
@@ -52,6 +54,8 @@ export interface PollStep {
   readonly idlePollsMax: number
   /** False when an empty answer leads to the poll being held. */
   readonly answeredAtOnce: boolean
+  /** Look at how long one of the acknowledged SETs had been in flight. */
+  readonly samplesAck?: boolean
 }
 
 export interface HandedOut {
@@ -68,6 +72,8 @@ export interface Page {
   readonly sweepInMs: number | undefined
   /** How long the oldest SET handed out for the first time had been in the log. */
   readonly waitedMs: number | undefined
+  /** How long one of the acknowledged SETs had been in flight, if that was asked for and one was. */
+  readonly inFlightMs: number | undefined
   readonly settled: number
   readonly reported: number
   readonly parkedForAttempts: number
@@ -86,6 +92,7 @@ type PollReply = readonly [
   oldestMs: number,
   fresh: readonly string[],
   old: readonly (string | number)[],
+  inFlightMs: number,
 ]
 
 export interface SweepStep {
@@ -191,6 +198,8 @@ export class SetStore {
       step.idlePollsMax,
       step.answeredAtOnce ? '1' : '0',
       limits.expireAfterMs,
+      limits.sloMs ?? 0,
+      step.samplesAck === true ? '1' : '0',
       step.ack.length,
       ...step.ack,
     ]
@@ -205,8 +214,9 @@ export class SetStore {
         retryAfterSeconds: answer[1] ?? 60,
       })
     }
-    const [, more, sweepInMs, nowMs, settled, reported, parkedForAttempts, parkedAsExpired, oldestMs, fresh, old] =
+    const [, more, sweepInMs, nowMs, settled, reported, parkedForAttempts, parkedAsExpired, ...rest] =
       answer as unknown as PollReply
+    const [oldestMs, fresh, old, inFlightMs] = rest
     const sets: HandedOut[] = []
     for (let i = 0; i < old.length; i += 3) {
       sets.push({ jti: old[i] as string, set: old[i + 1] as string, attempt: old[i + 2] as number })
@@ -218,6 +228,7 @@ export class SetStore {
       moreAvailable: more === 1,
       sweepInMs: sweepInMs < 0 ? undefined : sweepInMs,
       waitedMs: oldestMs < 0 ? undefined : Math.max(0, nowMs - oldestMs),
+      inFlightMs: inFlightMs < 0 ? undefined : inFlightMs,
       settled,
       reported,
       parkedForAttempts,

@@ -49,7 +49,7 @@ export function createMetrics(heldPolls: () => number) {
     ),
     deliveryToAckSeconds: histogram(
       'setstream_delivery_to_ack_seconds',
-      'From delivery to acknowledgement, by Redis time; one SET sampled of each acknowledging poll.',
+      'From the latest delivery to acknowledgement, by Redis time; samples of SETs in flight, some a second.',
       LONG_SECONDS,
     ),
   }

@@ -12,18 +12,21 @@
   ARGV[7]  dedupeWindowMs     ARGV[8]  idle polls a minute at the most, 0 = no limit
   ARGV[9]  1 when the poll is answered at once even if nothing is found
   ARGV[10] expireAfterMs, 0 = never
-  ARGV[11] number of acknowledged jtis, then these; then per report: jti, err, description, language
+  ARGV[11] sloMs, 0 = none    ARGV[12] 1 to look at how long one acknowledged SET had been in flight
+  ARGV[13] number of acknowledged jtis, then these; then per report: jti, err, description, language
   Returns  {'unknown'} no such receiver | {'limited', seconds} |
            {'ok', more (0|1), ms until a sweep is wanted or -1, now ms, settled, reported, parked for attempts, parked as expired,
             ms of the oldest SET handed out for the first time or -1,
-            {per SET handed out for the first time: jti, token}, {per other SET: jti, token, attempt}}
+            {per SET handed out for the first time: jti, token}, {per other SET: jti, token, attempt},
+            ms that one acknowledged SET had been in flight or -1}
 ]]
 local log, ids, why, errors, acked, receiver = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[7], KEYS[9]
 local limit, bytesMax = tonumber(ARGV[1]), tonumber(ARGV[2])
 local redeliverAfterMs = tonumber(ARGV[3])
 local idleMax, answeredAtOnce = tonumber(ARGV[8]), ARGV[9] == '1'
-local expireAfterMs, ackCount = tonumber(ARGV[10]), tonumber(ARGV[11])
-local firstReport = 12 + ackCount
+local expireAfterMs, sloMs = tonumber(ARGV[10]), tonumber(ARGV[11])
+local ackCount, firstAck = tonumber(ARGV[13]), 14
+local firstReport = firstAck + ackCount
 local LAPSE_STEP = 16
 
 local status = call('HGET', receiver, 'status')
@@ -113,18 +116,22 @@ local function onlySent(jtis, entries)
   return sentJtis, sentEntries
 end
 
-local settled = 0
+local settled, inFlightMs = 0, -1
 if ackCount > 0 then
   -- The entries that the jtis stand for; unknown jtis fall away.
   local jtis, entries, n = {}, {}, 0
-  for from = 12, 11 + ackCount, UNPACK_MAX do
-    local found = call('HMGET', ids, unpack(ARGV, from, math.min(from + UNPACK_MAX - 1, 11 + ackCount)))
+  for from = firstAck, firstReport - 1, UNPACK_MAX do
+    local found = call('HMGET', ids, unpack(ARGV, from, math.min(from + UNPACK_MAX - 1, firstReport - 1)))
     for i = 1, #found do
       if found[i] then
         n = n + 1
         jtis[n], entries[n] = ARGV[from + i - 1], found[i]
       end
     end
+  end
+  if n > 0 and ARGV[12] == '1' then
+    local sample = call('XPENDING', log, GROUP, entries[n], entries[n], 1, INFLIGHT)[1]
+    if sample then inFlightMs = tonumber(sample[3]) end
   end
   if n > 0 and pending.parked > 0 then jtis, entries = withoutRefused(jtis, entries) end
   if #jtis > 0 and callWith(entries, 'XACK', log, GROUP) < #entries then jtis, entries = onlySent(jtis, entries) end
@@ -149,6 +156,14 @@ if ackCount > 0 then
     end
     rememberDone(counts, doneKey, repeatable, windowMs)
     add(counts, 'acknowledged', settled)
+    if sloMs > 0 then
+      local within = 0
+      for i = 1, settled do
+        if now - parseId(entries[i]) <= sloMs then within = within + 1 end
+      end
+      add(counts, 'sloWithin', within)
+      add(counts, 'sloLate', settled - within)
+    end
     setCount(counts, 'bytes', math.max(0, numberOf(counts, 'bytes') - bytes))
     if pending.inflight == pending.total then
       pending.inflight, pending.total = pending.inflight - settled, pending.total - settled
@@ -314,4 +329,4 @@ end
 
 if answeredAtOnce and handedOut == 0 and more == 0 and settled == 0 and reported == 0 then add(counts, 'idlePolls', 1) end
 saveCounts(counts)
-return { 'ok', more, sweepInMs, now, settled, reported, parkedNow, expiredNow, oldestMs, fresh, old }
+return { 'ok', more, sweepInMs, now, settled, reported, parkedNow, expiredNow, oldestMs, fresh, old, inFlightMs }
