@@ -23,6 +23,7 @@ export class Load {
   readonly #delay: ReturnType<typeof monitorEventLoopDelay>
   readonly #timer: NodeJS.Timeout
   #isOver = false
+  #lagMs = 0
 
   constructor(limits: LoadLimits) {
     this.#limits = limits
@@ -39,10 +40,12 @@ export class Load {
   sample(): void {
     const { lagMaxMs, heapMaxPercent } = this.#limits
     // The histogram holds the time from one tick to the next, in nanoseconds, of which the resolution is no delay.
-    const lagMs = this.#delay.count > 0 ? this.#delay.mean / 1e6 - RESOLUTION_MS : 0
+    // Without a tick nothing is known that was not known before.
+    if (this.#delay.count > 0) this.#lagMs = this.#delay.mean / 1e6 - RESOLUTION_MS
     this.#delay.reset()
     const { used_heap_size: used, heap_size_limit: limit } = getHeapStatistics()
-    this.#isOver = (lagMaxMs > 0 && lagMs > lagMaxMs) || (heapMaxPercent > 0 && (used / limit) * 100 > heapMaxPercent)
+    this.#isOver =
+      (lagMaxMs > 0 && this.#lagMs > lagMaxMs) || (heapMaxPercent > 0 && (used / limit) * 100 > heapMaxPercent)
   }
 
   stop(): void {
