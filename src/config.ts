@@ -90,6 +90,7 @@ export const Settings = Type.Object({
   DEDUPE_WINDOW_MS: integer(600_000, 1000, 30 * day, 'How long at least a finished jti is answered `duplicate`.'),
   METRICS_RECEIVERS_MAX: integer(10_000, 0, 1_000_000, 'Receivers with series of their own.'),
   CONFIRM: text('written', 'What a 202 and an acknowledgement wait for.', '^(written|fsynced|replicated:[1-9]\\d?)$'),
+  FOREIGN_ISSUERS: optional('Issuers whose SETs have to verify: JSON, issuer to the URL of its key set.'),
   OAUTH_ISSUER: Type.Optional(
     Type.String({
       // Discovered keys are only as good as the connection that brought them.

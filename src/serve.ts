@@ -31,6 +31,7 @@ import { watchKeys } from './serve/key-watch.ts'
 import { isBehindProxy, listen, parseListen, requireTlsOffLoopback } from './serve/listen.ts'
 import { Startup } from './serve/readiness.ts'
 import { Tls, tlsFiles } from './serve/tls.ts'
+import { ForeignIssuers } from './signing/foreign-issuers.ts'
 import { openKeyRing } from './signing/key-ring.ts'
 import { Arrivals } from './store/arrivals.ts'
 import { createLogger } from './telemetry/logger.ts'
@@ -175,6 +176,7 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
             issuer: config.ISSUER,
             setBytesMax: config.SET_BYTES_MAX,
             publicKeys: () => publicKeys.records(),
+            foreignIssuers: new ForeignIssuers(config.FOREIGN_ISSUERS),
           },
           receivers: new Receivers({ store: resources.receivers, registry, keys: keyRing, retention }),
           tokens: new Tokens({ store: resources.tokens, registry }),

@@ -2,6 +2,7 @@
 import { TransmitterError } from '../errors.ts'
 import { parseForeignSet } from '../protocol/foreign-set.ts'
 import { tokenDigest } from '../protocol/set.ts'
+import type { ForeignIssuers } from '../signing/foreign-issuers.ts'
 import type { PublicKeyRecord } from '../signing/key-ring.ts'
 import { verifyOwnSet } from '../signing/verify-set.ts'
 import type { Registry } from '../store/registry.ts'
@@ -18,6 +19,7 @@ export interface ForeignDependencies {
   readonly issuer: string
   readonly setBytesMax: number
   publicKeys(): Promise<readonly PublicKeyRecord[]>
+  readonly foreignIssuers: ForeignIssuers
 }
 
 export interface Appended {
@@ -30,10 +32,15 @@ export async function appendForeign(deps: ForeignDependencies, receiverId: strin
   const receiver = await deps.registry.receiver(receiverId)
   if (receiver === undefined) throw new TransmitterError('not_found', 'No such receiver.')
   if (token.length > deps.setBytesMax) throw tooLargeSet(deps.setBytesMax)
-  const { jti, ourIssuer } = parseForeignSet(token, { audience: receiver.audience, issuer: deps.issuer })
+  const { jti, claims, ourIssuer } = parseForeignSet(token, { audience: receiver.audience, issuer: deps.issuer })
   if (ourIssuer && !(await verifyOwnSet(token, await deps.publicKeys()))) {
     throw new TransmitterError('bad_request', 'A SET of this issuer has to be signed by its key.', {
       faults: [{ at: '/iss', message: 'is this transmitter, whose keys did not sign the SET' }],
+    })
+  }
+  if (!ourIssuer && !(await deps.foreignIssuers.isGenuine(token, String(claims.iss)))) {
+    throw new TransmitterError('bad_request', 'The SET does not verify with the keys of its issuer.', {
+      faults: [{ at: '/iss', message: 'is an issuer whose keys did not sign the SET' }],
     })
   }
   const set = { jti, set: token, digest: tokenDigest(token), repeatable: true }
