@@ -93,7 +93,10 @@ export class Feed {
 
   /** @returns what was wrong where there is no poll answer. */
   readPoll(outcome: Outcome): PollAnswer | string {
-    if (outcome.kind !== 'answered') return `was ${outcome.kind} after ${Math.round(outcome.afterMs)} ms`
+    if (outcome.kind !== 'answered') {
+      const reason = outcome.kind === 'closed' ? ` (${outcome.reason})` : ''
+      return `was ${outcome.kind}${reason} after ${Math.round(outcome.afterMs)} ms`
+    }
     const { answer } = outcome
     this.faults.push(...pollAnswerFaults(answer, this.tokens))
     if (answer.status !== 200) return `was answered ${answer.status}`

@@ -32,6 +32,7 @@ const ALWAYS_CHECKED =
   /no delivery state changes|repeats no submitted value|token string equals|released when the terminate signal|a poll sent after the abort/i
 
 const LOG_LINES_MAX = 20
+const COUNTED_WITHIN_MS = 5000
 
 const CHECKS: readonly Check[] = [
   {
@@ -228,10 +229,11 @@ function reportFaults(reports: readonly Listed[], wanted: string, holds: (report
   return reports.every(holds) ? [] : [`a report was not kept with ${wanted}: ${JSON.stringify(reports).slice(0, 300)}`]
 }
 
-/** Counters are read a moment after the answer, which may be ahead of them. */
+/** Counting may come after the answer, even in another process: it is asked for until it shows. */
 async function risen(scene: Scene, before: number | undefined, name: string, labels: Record<string, string> = {}) {
   if (before === undefined) return []
-  for (let reads = 0; reads < 20; reads++) {
+  const askedFrom = performance.now()
+  while (performance.now() - askedFrom < COUNTED_WITHIN_MS) {
     if (((await scene.feed.api.counter(name, labels)) ?? 0) > before) return []
   }
   return [`${name} did not rise above ${before}`]

@@ -28,7 +28,7 @@ export const OWN_LIMITS: Limits = {
   bodyBytesMax: 1_048_576,
   heldPollsPerReceiver: 32,
   pollsPerMinute: 600,
-  receiveTimeoutMs: 2000,
+  receiveTimeoutMs: 4000,
 }
 export const SHUTDOWN_GRACE_MS = 3000
 /** Each process looks once a second for what changed in the registry. */
