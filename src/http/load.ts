@@ -29,7 +29,7 @@ export class Load {
     this.#limits = limits
     this.#delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
     this.#delay.enable()
-    this.#timer = setInterval(() => this.sample(), SAMPLE_MS).unref()
+    this.#timer = setInterval(() => this.#sample(), SAMPLE_MS).unref()
   }
 
   get isOver(): boolean {
@@ -37,7 +37,7 @@ export class Load {
   }
 
   /** Judges the time since the last sample. */
-  sample(): void {
+  #sample(): void {
     const { lagMaxMs, heapMaxPercent } = this.#limits
     // The histogram holds the time from one tick to the next, in nanoseconds, of which the resolution is no delay.
     // Without a tick nothing is known that was not known before.
