@@ -60,6 +60,7 @@ export async function listen(
     tls?.follow(app.server as Server)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
+    if (!/^E[A-Z]+$/.test(code ?? '')) throw error // Not of the system: a bug of ours.
     const why =
       code === 'EADDRINUSE' ? 'is in use' : code === 'EACCES' ? 'needs more rights' : `cannot be had (${code})`
     throw new SetupError(
