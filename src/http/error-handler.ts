@@ -74,7 +74,8 @@ export function errorHandler(
       const level = failure.code === 'internal' ? 'error' : 'warn'
       request.log[level]({ code: failure.code, err: failure.cause ?? failure }, 'request failed')
     }
-    reply.code(status)
+    // Also for what no route has seen, whose hooks have not run.
+    reply.code(status).header('cache-control', 'no-store')
     const challenge = failure.challenge ?? challengeOf[failure.code]
     if (challenge !== undefined)
       reply.header('www-authenticate', ['Bearer realm="setstream"', challenge].filter(Boolean).join(', '))
