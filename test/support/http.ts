@@ -1,0 +1,52 @@
+/** One request as a test wants it: any header, any source address, any TLS. */
+import { once } from 'node:events'
+import { type IncomingHttpHeaders, type OutgoingHttpHeaders, request as plainRequest } from 'node:http'
+import { request as tlsRequest } from 'node:https'
+import type { ConnectionOptions } from 'node:tls'
+
+export interface Ask {
+  readonly method?: string
+  readonly token?: string
+  readonly headers?: OutgoingHttpHeaders
+  /** A string as it is; anything else as JSON. */
+  readonly body?: unknown
+  /** Any of 127.0.0.0/8. */
+  readonly localAddress?: string
+  readonly tls?: ConnectionOptions
+}
+
+export interface Answered {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly text: string
+  // biome-ignore lint/suspicious/noExplicitAny: what a test expects of a body is the test's business.
+  readonly body: any
+}
+
+export async function ask(url: string, options: Ask = {}): Promise<Answered> {
+  const { token, headers = {}, body, localAddress, tls = {} } = options
+  const send = url.startsWith('https:') ? tlsRequest : plainRequest
+  const request = send(url, {
+    method: options.method ?? (body === undefined ? 'GET' : 'POST'),
+    agent: false,
+    ...tls,
+    ...(localAddress === undefined ? {} : { localAddress }),
+    headers: {
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...headers,
+    },
+  })
+  request.end(typeof body === 'string' || body === undefined ? body : JSON.stringify(body))
+  const [response] = await once(request, 'response')
+  let text = ''
+  for await (const chunk of response) text += chunk
+  return {
+    status: response.statusCode,
+    headers: response.headers,
+    text,
+    get body() {
+      return text === '' ? undefined : JSON.parse(text)
+    },
+  }
+}
