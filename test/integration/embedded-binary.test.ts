@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { basename, delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { ServerBinary } from '../../src/embedded/probe.ts'
 import { startEmbeddedRedis } from '../../src/embedded/server.ts'
 
@@ -112,8 +112,11 @@ describe.skipIf(!existsSync('/usr/bin/apt-get'))(
       expect(cached.path.startsWith(join(work, '.cache'))).toBe(true)
       const { stdout } = await run('ldd', [cached.path], { env: { ...process.env, ...cached.env } })
       expect(stdout).not.toContain('not found')
+      // Where the system lacks some of its libraries, a server that is named needs to be told where they are.
+      vi.stubEnv('LD_LIBRARY_PATH', cached.env.LD_LIBRARY_PATH)
       const data = await startEmbeddedRedis({ dataDir: join(directory, 'data'), binary: cached.path })
       await data.stop()
+      vi.unstubAllEnvs()
     })
 
     it('is found again without a word, and leaves no scraps', async () => {
