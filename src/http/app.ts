@@ -22,6 +22,7 @@ import { type EventRoutesOptions, eventRoutes } from './routes/events.ts'
 import { healthRoutes, type Readiness } from './routes/health.ts'
 import { jwksRoute } from './routes/jwks.ts'
 import { metricsRoute } from './routes/metrics.ts'
+import { describeRoutes } from './routes/openapi.ts'
 import { pollRoute } from './routes/poll.ts'
 import { receiverRoutes } from './routes/receivers.ts'
 import { setRoutes } from './routes/sets.ts'
@@ -75,9 +76,7 @@ export function buildPublicApp(deps: PublicDependencies, limits: ServerLimits): 
   noStore(app)
   closeWhenUnready(app, deps.readiness)
   answerNotFound(app)
-  // The poll parser checks bodies itself, and answers are written by hand; the schemas are documentation.
-  app.setValidatorCompiler(() => () => true)
-  app.setSerializerCompiler(() => JSON.stringify)
+  describeOnly(app)
   app.register(healthRoutes, deps)
   app.register(async guarded => {
     shedLoad(guarded, deps.load)
@@ -96,6 +95,8 @@ export function buildInternalApp(deps: InternalDependencies, limits: ServerLimit
   noStore(app)
   closeWhenUnready(app, deps.readiness)
   answerNotFound(app)
+  describeOnly(app)
+  describeRoutes(app, deps)
   app.register(healthRoutes, deps)
   app.register(async authenticated => {
     shedLoad(authenticated, deps.load)
@@ -120,9 +121,19 @@ export function buildOpsApp(deps: OpsDependencies, limits: ServerLimits): Fastif
   noStore(app)
   closeWhenUnready(app, deps.readiness)
   answerNotFound(app)
+  describeOnly(app)
   app.register(metricsRoute, deps)
   app.register(healthRoutes, deps)
   return app
+}
+
+/**
+ * The schemas of routes are documentation: routes check what they are sent themselves, so that every fault is named at once
+ * and nothing is coerced, and what they answer is checked in tests.
+ */
+function describeOnly(app: FastifyInstance): void {
+  app.setValidatorCompiler(() => () => true)
+  app.setSerializerCompiler(() => JSON.stringify)
 }
 
 /** On every answer, errors included: a cached one would replay settled SETs (P-192). A route may say otherwise. */

@@ -1,7 +1,7 @@
 /** `?limit&cursor` of lists. A cursor is opaque to callers and may only hold what we put into one. */
 import { TransmitterError } from '../errors.ts'
 
-const LIMIT = { default: 100, max: 1000 }
+export const LIMIT = { default: 100, max: 1000 }
 const CURSOR = /^[\w:.()-]{1,256}$/
 /** Of lists whose cursor is the id of an entry in a stream; 19 digits are always a number that Redis takes. */
 export const ENTRY_CURSOR = /^\d{1,19}-\d{1,19}$/

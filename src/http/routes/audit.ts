@@ -8,6 +8,7 @@ import type { AuditStore } from '../../store/audit-store.ts'
 import { requireScope } from '../authenticate.ts'
 import { ENTRY_CURSOR, pagingOf } from '../paging.ts'
 import type { Proxies } from '../proxies.ts'
+import { listActs } from '../schemas/operations.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -31,9 +32,11 @@ export function auditActs(app: FastifyInstance, audit: AuditStore, proxies: Prox
     const target = named(request.act?.target ?? id ?? tokenId ?? '')
     const from = proxies.clientAddress(request)
     const note = request.act?.note ?? ''
-    await audit
+    const added = audit
       .add({ who: caller.name, from, what, target, status: reply.statusCode, note })
       .catch(error => request.log.error({ err: error, what, target }, 'an act could not be audited'))
+    // What failed on our side did so, most likely, for want of the store, which would be waited for a second time.
+    if (reply.statusCode < 500) await added
     return payload
   })
 }
@@ -44,7 +47,7 @@ function named(target: string): string {
 }
 
 export const auditRoute: FastifyPluginAsync<{ audit: AuditStore }> = async (app, { audit }) => {
-  app.get('/v1/audit', async request => {
+  app.get('/v1/audit', { schema: listActs }, async request => {
     requireScope(request.caller, 'admin')
     const { limit, cursor } = pagingOf(request.query, ENTRY_CURSOR)
     const items = await audit.list(limit, cursor)

@@ -1,5 +1,4 @@
 /** Publishing: one event, a batch of them, or a SET issued elsewhere. */
-import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsync } from 'fastify'
 import { appendForeign, type ForeignDependencies } from '../../delivery/foreign.ts'
 import type { Publisher } from '../../delivery/publish.ts'
@@ -8,6 +7,7 @@ import { schemaFaults } from '../../protocol/schema-faults.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
 import { requireScope } from '../authenticate.ts'
 import { problemOf } from '../error-handler.ts'
+import { appendSet, Batch, publishBatch, publishEvent } from '../schemas/events.ts'
 
 export interface EventRoutesOptions {
   readonly publisher: Publisher
@@ -15,21 +15,15 @@ export interface EventRoutesOptions {
   readonly metrics: Metrics
 }
 
-const BATCH_MAX = 1000
-const Batch = Type.Object(
-  { items: Type.Array(Type.Unknown(), { maxItems: BATCH_MAX, description: 'Events.' }) },
-  { additionalProperties: false },
-)
-
 export const eventRoutes: FastifyPluginAsync<EventRoutesOptions> = async (app, { publisher, foreign, metrics }) => {
-  app.post('/v1/events', async (request, reply) => {
+  app.post('/v1/events', { schema: publishEvent }, async (request, reply) => {
     const { producer } = requireScope(request.caller, 'publish', 'admin')
     const stop = metrics.publishSeconds.startTimer()
     const published = await publisher.publish(request.body, producer).finally(stop)
     return reply.code(202).send(published)
   })
 
-  app.post('/v1/events/batch', async (request, reply) => {
+  app.post('/v1/events/batch', { schema: publishBatch }, async (request, reply) => {
     const { producer } = requireScope(request.caller, 'publish', 'admin')
     const faults = schemaFaults(Batch, request.body)
     if (faults.length > 0) throw new TransmitterError('bad_request', 'The batch is not valid.', { faults })
@@ -42,7 +36,7 @@ export const eventRoutes: FastifyPluginAsync<EventRoutesOptions> = async (app, {
     return reply.send({ results })
   })
 
-  app.post<{ Params: { id: string } }>('/v1/receivers/:id/sets', async (request, reply) => {
+  app.post<{ Params: { id: string } }>('/v1/receivers/:id/sets', { schema: appendSet }, async (request, reply) => {
     const {
       producer: { receivers },
       foreign: mayAppend,

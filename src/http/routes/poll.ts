@@ -2,18 +2,13 @@
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import type { Poll, PollAnswer } from '../../delivery/poll.ts'
 import { TransmitterError } from '../../errors.ts'
-import {
-  PollRequestSchema,
-  PollResponseSchema,
-  parsePollRequest,
-  parsePrefer,
-  renderPollResponse,
-} from '../../protocol/poll.ts'
+import { parsePollRequest, parsePrefer, renderPollResponse } from '../../protocol/poll.ts'
 import type { Receiver } from '../../store/receiver-store.ts'
 import type { Registry } from '../../store/registry.ts'
 import { type Authenticator, requireScope } from '../authenticate.ts'
 import { refuseCoding } from '../bodies.ts'
 import { limitWriting, onDisconnect } from '../disconnect.ts'
+import { poll as described } from '../schemas/receiving.ts'
 
 export interface PollRouteOptions {
   readonly poll: Poll
@@ -47,7 +42,7 @@ export const pollRoute: FastifyPluginAsync<PollRouteOptions> = async (
     '/receivers/:id/poll',
     {
       onRequest: [authorize, refuseCoding],
-      schema: { body: PollRequestSchema, response: { 200: PollResponseSchema } },
+      schema: described,
     },
     async (request, reply) => {
       const receiver = request.receiver as Receiver

@@ -1,5 +1,4 @@
 /** One receiver's SETs as an operator sees them: where one is, lists by state, dead letters, replay, reports. */
-import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import type { DeadLetters } from '../../delivery/dead-letters.ts'
 import { type SetLists, STATES } from '../../delivery/set-lists.ts'
@@ -7,34 +6,29 @@ import { TransmitterError } from '../../errors.ts'
 import { schemaFaults } from '../../protocol/schema-faults.ts'
 import { requireScope } from '../authenticate.ts'
 import { AFTER_CURSOR, ENTRY_CURSOR, pagingOf } from '../paging.ts'
+import {
+  Choice,
+  discardParked,
+  listErrors,
+  listParked,
+  listSets,
+  Range,
+  replaySets,
+  requeueParked,
+  showSet,
+} from '../schemas/sets.ts'
 
 export interface SetRoutesOptions {
   readonly lists: SetLists
   readonly deadLetters: DeadLetters
 }
 
-const JTIS_MAX = 10_000
-const Choice = Type.Union(
-  [
-    Type.Object(
-      { jtis: Type.Array(Type.String(), { minItems: 1, maxItems: JTIS_MAX }) },
-      { additionalProperties: false },
-    ),
-    Type.Object({ all: Type.Literal(true) }, { additionalProperties: false }),
-  ],
-  { description: '{"jtis":[…]} or {"all":true}' },
-)
-const Moment = Type.Union([Type.String({ maxLength: 64 }), Type.Integer({ minimum: 0 })], {
-  description: 'A time as RFC 3339, or in milliseconds since the epoch.',
-})
-const Range = Type.Object({ from: Moment, to: Type.Optional(Moment) }, { additionalProperties: false })
-
 interface ById {
   readonly Params: { id: string }
 }
 
 export const setRoutes: FastifyPluginAsync<SetRoutesOptions> = async (app, { lists, deadLetters }) => {
-  app.get<ById & { Querystring: { state?: string } }>('/v1/receivers/:id/sets', async request => {
+  app.get<ById & { Querystring: { state?: string } }>('/v1/receivers/:id/sets', { schema: listSets }, async request => {
     requireScope(request.caller, 'admin', 'read')
     const { state = 'queued' } = request.query
     if (!Object.hasOwn(STATES, state)) {
@@ -45,34 +39,42 @@ export const setRoutes: FastifyPluginAsync<SetRoutesOptions> = async (app, { lis
     return lists.sets(request.params.id, state as keyof typeof STATES, limit, cursor)
   })
 
-  app.get<{ Params: { id: string; jti: string } }>('/v1/receivers/:id/sets/:jti', async request => {
-    requireScope(request.caller, 'admin', 'read')
-    return lists.locate(request.params.id, request.params.jti)
-  })
+  app.get<{ Params: { id: string; jti: string } }>(
+    '/v1/receivers/:id/sets/:jti',
+    { schema: showSet },
+    async request => {
+      requireScope(request.caller, 'admin', 'read')
+      return lists.locate(request.params.id, request.params.jti)
+    },
+  )
 
-  app.get<ById & { Querystring: { reason?: string } }>('/v1/receivers/:id/parked', async request => {
-    requireScope(request.caller, 'admin', 'read')
-    const { limit, cursor } = pagingOf(request.query, AFTER_CURSOR)
-    const { reason } = request.query
-    if (reason !== undefined && typeof reason !== 'string') {
-      throw new TransmitterError('bad_request', 'The query is not valid.', {
-        faults: [{ at: 'reason', message: 'is given more than once' }],
-      })
-    }
-    return lists.parked(request.params.id, limit, cursor, reason)
-  })
+  app.get<ById & { Querystring: { reason?: string } }>(
+    '/v1/receivers/:id/parked',
+    { schema: listParked },
+    async request => {
+      requireScope(request.caller, 'admin', 'read')
+      const { limit, cursor } = pagingOf(request.query, AFTER_CURSOR)
+      const { reason } = request.query
+      if (reason !== undefined && typeof reason !== 'string') {
+        throw new TransmitterError('bad_request', 'The query is not valid.', {
+          faults: [{ at: 'reason', message: 'is given more than once' }],
+        })
+      }
+      return lists.parked(request.params.id, limit, cursor, reason)
+    },
+  )
 
-  app.post<ById>('/v1/receivers/:id/parked/requeue', async request => {
+  app.post<ById>('/v1/receivers/:id/parked/requeue', { schema: requeueParked }, async request => {
     requireScope(request.caller, 'admin')
     return moved(request, await deadLetters.requeue(request.params.id, choiceOf(request.body)))
   })
 
-  app.delete<ById>('/v1/receivers/:id/parked', async request => {
+  app.delete<ById>('/v1/receivers/:id/parked', { schema: discardParked }, async request => {
     requireScope(request.caller, 'admin')
     return moved(request, await deadLetters.discard(request.params.id, choiceOf(request.body)))
   })
 
-  app.post<ById>('/v1/receivers/:id/replay', async request => {
+  app.post<ById>('/v1/receivers/:id/replay', { schema: replaySets }, async request => {
     requireScope(request.caller, 'admin')
     const faults = schemaFaults(Range, request.body)
     if (faults.length > 0) throw new TransmitterError('bad_request', 'The range is not valid.', { faults })
@@ -85,7 +87,7 @@ export const setRoutes: FastifyPluginAsync<SetRoutesOptions> = async (app, { lis
     return moved(request, await deadLetters.replay(request.params.id, fromMs as number, endMs))
   })
 
-  app.get<ById>('/v1/receivers/:id/errors', async request => {
+  app.get<ById>('/v1/receivers/:id/errors', { schema: listErrors }, async request => {
     requireScope(request.caller, 'admin', 'read')
     const { limit, cursor } = pagingOf(request.query, ENTRY_CURSOR)
     return lists.errors(request.params.id, limit, cursor)

@@ -3,14 +3,15 @@ import type { FastifyPluginAsync } from 'fastify'
 import { type Stats, totalsOf } from '../../delivery/stats.ts'
 import { requireScope } from '../authenticate.ts'
 import { pagingOf } from '../paging.ts'
+import { listStats, showStats } from '../schemas/operations.ts'
 
 export const statsRoutes: FastifyPluginAsync<{ stats: Stats }> = async (app, { stats }) => {
-  app.get<{ Params: { id: string } }>('/v1/receivers/:id/stats', async request => {
+  app.get<{ Params: { id: string } }>('/v1/receivers/:id/stats', { schema: showStats }, async request => {
     requireScope(request.caller, 'admin', 'read')
     return stats.of(request.params.id)
   })
 
-  app.get('/v1/stats', async request => {
+  app.get('/v1/stats', { schema: listStats }, async request => {
     requireScope(request.caller, 'admin', 'read')
     const { limit, cursor } = pagingOf(request.query)
     const { items, next } = await stats.page(limit, cursor)

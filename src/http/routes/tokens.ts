@@ -4,27 +4,32 @@ import type { TokenInput, Tokens } from '../../delivery/tokens.ts'
 import type { TokenRecord } from '../../store/token-store.ts'
 import { requireScope } from '../authenticate.ts'
 import { pagingOf } from '../paging.ts'
+import { createToken, listTokens, revokeToken } from '../schemas/tokens.ts'
 
 export const tokenRoutes: FastifyPluginAsync<{ tokens: Tokens }> = async (app, { tokens }) => {
-  app.post('/v1/tokens', async (request, reply) => {
+  app.post('/v1/tokens', { schema: createToken }, async (request, reply) => {
     requireScope(request.caller, 'admin')
     const made = await tokens.create(request.body)
     request.act = { target: made.tokenId, note: describe(request.body as TokenInput) }
     return reply.code(201).send(made)
   })
 
-  app.get('/v1/tokens', async request => {
+  app.get('/v1/tokens', { schema: listTokens }, async request => {
     requireScope(request.caller, 'admin')
     const { limit, cursor } = pagingOf(request.query)
     const { items, next } = await tokens.list(limit, cursor)
     return { items: items.map(show), ...(next === undefined ? {} : { next }) }
   })
 
-  app.delete<{ Params: { tokenId: string } }>('/v1/tokens/:tokenId', async (request, reply) => {
-    requireScope(request.caller, 'admin')
-    await tokens.revoke(request.params.tokenId)
-    return reply.code(204).send()
-  })
+  app.delete<{ Params: { tokenId: string } }>(
+    '/v1/tokens/:tokenId',
+    { schema: revokeToken },
+    async (request, reply) => {
+      requireScope(request.caller, 'admin')
+      await tokens.revoke(request.params.tokenId)
+      return reply.code(204).send()
+    },
+  )
 }
 
 /** What was let in, for the audit log. Each is of a closed form. */

@@ -1,0 +1,50 @@
+/** The public listener: what receivers call. */
+import { Type } from '@sinclair/typebox'
+import { PollRequestSchema, PollResponseSchema } from '../../protocol/poll.ts'
+import { byId } from './common.ts'
+import { pollFailures } from './failures.ts'
+import { ref } from './ref.ts'
+
+export const receivingSchemas = [
+  { ...PollRequestSchema, $id: 'PollRequest' },
+  { ...PollResponseSchema, $id: 'PollResponse' },
+]
+
+const tags = ['receiving']
+
+export const poll = {
+  tags,
+  operationId: 'poll',
+  summary: 'Poll for SETs',
+  description:
+    'RFC 8936: acknowledges what came last, and asks for more. Held until a SET arrives unless `returnImmediately` is true; `Prefer: wait=N` shortens that.',
+  params: byId,
+  body: ref('PollRequest'),
+  response: { 200: { description: 'SETs by jti; there may be none.', ...ref('PollResponse') }, ...pollFailures() },
+}
+
+export const jwks = {
+  tags,
+  operationId: 'jwks',
+  summary: 'Public keys that SETs verify with',
+  description: 'RFC 7517 §5.',
+  security: [],
+  response: {
+    200: {
+      description: 'The key set.',
+      ...Type.Object({
+        keys: Type.Array(
+          Type.Object(
+            {
+              kty: Type.String(),
+              kid: Type.String(),
+              alg: Type.String(),
+              use: Type.Literal('sig'),
+            },
+            { additionalProperties: true },
+          ),
+        ),
+      }),
+    },
+  },
+}
