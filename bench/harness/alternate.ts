@@ -3,7 +3,7 @@
  * and turns the rounds into medians and ratios.
  */
 import type { Bench, Sample, Setting, Side } from './bench.ts'
-import type { Cores } from './cpu.ts'
+import { type Cores, untilQuiet } from './cpu.ts'
 import { quantile, type Summary, summarize } from './statistics.ts'
 
 export interface SideResult extends Summary {
@@ -60,6 +60,8 @@ export async function measure(
       if (repeats > 0) {
         repeats -= 1
         round -= 1
+        progress(`${bench.name}: waiting for other programs`)
+        await untilQuiet(setting.quick ? 3000 : 30_000)
         continue
       }
       disturbed += 1

@@ -5,6 +5,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { performance } from 'node:perf_hooks'
+import { setTimeout as pause } from 'node:timers/promises'
 
 const TICK_MS = 10 // USER_HZ is 100 on every Linux that Node runs on.
 
@@ -37,6 +38,15 @@ export function coresBetween(before: CpuReading, after: CpuReading): Cores {
   }
   cores.others = Math.max(0, (after.busyMs - before.busyMs - watchedMs) / wallMs)
   return cores
+}
+
+/** Until the machine has been next to idle for a second, or so long. */
+export async function untilQuiet(limitMs: number, busyCores = 0.15): Promise<void> {
+  const endMs = performance.now() + limitMs
+  for (let before = readCpu({}); performance.now() < endMs; before = readCpu({})) {
+    await pause(1000)
+    if (coresBetween(before, readCpu({})).others! <= busyCores) return
+  }
 }
 
 /** User and system time of a process and its threads, in milliseconds; 0 where /proc does not say. */
