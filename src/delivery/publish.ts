@@ -96,6 +96,7 @@ export class Publisher {
       items.push(await this.#plan(event, producer).catch(asOutcome))
     }
     const open = items.filter((item): item is Item => !(item instanceof TransmitterError))
+    if (open.length === 0) return items as TransmitterError[]
     const count = open.reduce((sum, item) => sum + item.deliveries.length, 0)
     if (count > this.#options.deliveriesPerCallMax) {
       throw new TransmitterError(
@@ -117,11 +118,15 @@ export class Publisher {
         producer,
       )
     }
-    return items.map(item => {
+    const outcomes = items.map(item => {
       if (item instanceof TransmitterError) return item
       if (tooLarge.has(item)) return tooLargeSet(this.#options.setBytesMax)
       return this.#outcome(item, item.event.receivers === undefined ? unread : undefined)
     })
+    for (const outcome of outcomes) {
+      if (outcome instanceof TransmitterError) this.#deps.metrics.refusedEvents.inc({ code: outcome.code })
+    }
+    return outcomes
   }
 
   async #plan(event: unknown, producer: Producer): Promise<Item> {

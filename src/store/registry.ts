@@ -135,12 +135,12 @@ export class Registry {
       })
       return this.#reading
     }
+    // A read that failed fails those who wait behind it, too: another would make them wait as long again.
     this.#queued ??= this.#reading
-      .catch(() => {})
-      .then(() => {
+      .finally(() => {
         this.#queued = undefined
-        return this.catchUp()
       })
+      .then(() => this.catchUp())
     return this.#queued
   }
 

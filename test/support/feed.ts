@@ -5,11 +5,13 @@
 import { randomBytes } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import { expect } from 'vitest'
+import type { Role } from '../../src/serve.ts'
 import { CONSUMER, GROUP, keysFor, type ReceiverKeys } from '../../src/store/keys.ts'
 import { foreignSet, HAPPENED } from './foreign-set.ts'
 import { type Recount, recount } from './recount.ts'
-import { connect, testPrefix } from './redis.ts'
+import { connect, redisUrl, testPrefix } from './redis.ts'
 import { startTransmitter, type TestTransmitter } from './transmitter.ts'
+import { startProcess, type TransmitterProcess } from './transmitter-process.ts'
 import { until } from './until.ts'
 
 export interface Answer {
@@ -27,9 +29,16 @@ export interface PollAnswer extends Answer {
   readonly moreAvailable: boolean
 }
 
+/** A process of the transmitter, in ours or not. */
+export interface Place {
+  readonly publicUrl: string
+  readonly internalUrl: string
+  readonly adminToken: string
+}
+
 export interface PollOptions {
   /** Another process of the same transmitter. */
-  readonly at?: TestTransmitter
+  readonly at?: Place
   readonly signal?: AbortSignal
   readonly headers?: Record<string, string>
 }
@@ -55,6 +64,8 @@ export interface Lab {
   readonly transmitter: TestTransmitter
   /** Another process of the same transmitter, on the same data. */
   another(env?: Record<string, string>, roles?: Parameters<typeof startTransmitter>[1]): Promise<TestTransmitter>
+  /** The same as a child process, to be killed. */
+  spawn(roles: readonly Role[], env?: Record<string, string>): Promise<TransmitterProcess>
   /** A receiver of its own; the id is made up. */
   feed(record?: Record<string, unknown>): Promise<Feed>
 }
@@ -74,6 +85,11 @@ export async function openLab(
     transmitter,
     another: (more = {}, theirRoles = roles) =>
       startTransmitter({ ...all, KEYS_DIR: transmitter.keysDir, ...more }, theirRoles),
+    spawn: (theirRoles, more = {}) => {
+      const { keysDir, adminToken, issuer } = transmitter
+      const same = { REDIS_URL: redisUrl(), KEYS_DIR: keysDir, ADMIN_TOKEN: adminToken, ISSUER: issuer }
+      return startProcess({ ...same, ...all, ...more }, theirRoles)
+    },
     feed: record => Feed.open(transmitter, redis, prefix, record),
   }
 }
@@ -176,7 +192,7 @@ export class Feed {
     return jtis
   }
 
-  tryPublish(event: object, at: TestTransmitter = this.#transmitter): Promise<Answer> {
+  tryPublish(event: object, at: Place = this.#transmitter): Promise<Answer> {
     return callAdmin(at, 'POST', '/v1/events', { receivers: [this.id], events: { [HAPPENED]: {} }, ...event })
   }
 
@@ -194,16 +210,16 @@ export class Feed {
   }
 
   /** One call about this receiver as administrator. @returns the answer, whatever its status. */
-  admin(method: string, path: string, body?: unknown, at: TestTransmitter = this.#transmitter): Promise<Answer> {
+  admin(method: string, path: string, body?: unknown, at: Place = this.#transmitter): Promise<Answer> {
     return callAdmin(at, method, `/v1/receivers/${this.id}${path}`, body)
   }
 
-  async patch(patch: object, at: TestTransmitter = this.#transmitter): Promise<void> {
+  async patch(patch: object, at: Place = this.#transmitter): Promise<void> {
     const { status } = await this.admin('PATCH', '', patch, at)
     expect(status).toBe(200)
   }
 
-  async stats(at: TestTransmitter = this.#transmitter): Promise<Stats> {
+  async stats(at: Place = this.#transmitter): Promise<Stats> {
     const { status, body } = await this.admin('GET', '/stats', undefined, at)
     expect(status).toBe(200)
     return body
@@ -245,7 +261,7 @@ export class Feed {
 
 /** One call of the internal listener as administrator. @returns the answer, whatever its status. */
 export async function callAdmin(
-  transmitter: TestTransmitter,
+  transmitter: Place,
   method: string,
   path: string,
   body?: unknown,
