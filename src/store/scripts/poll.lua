@@ -139,12 +139,13 @@ if ackCount > 0 then
   if settled > 0 then
     local windowMs = tonumber(ARGV[7])
     local doneKey = turnDone(counts, { KEYS[5], KEYS[6] }, now, windowMs)
-    local windowSince = numberOf(counts, 'doneSince')
+    -- As text: entry ids and this have thirteen digits of ms alike, and few SETs are that old.
+    local windowSince = integer(numberOf(counts, 'doneSince'))
     local repeatable, bytes = {}, 0
     for i = 1, settled do
       local seq = seqOf(entries[i])
       bytes = bytes + bytesOf(seq)
-      if isRepeatable(seq) and (parseId(entries[i])) < windowSince then
+      if entries[i] < windowSince and isRepeatable(seq) then
         repeatable[#repeatable + 1] = jtis[i]
       end
     end
