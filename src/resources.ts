@@ -2,13 +2,13 @@
 import type { Config } from './config.ts'
 import { type EmbeddedRedis, startEmbeddedRedis } from './embedded/server.ts'
 import { AuditStore } from './store/audit-store.ts'
-import { type Client, parseRedisUrl, type RedisTarget, singleTarget } from './store/connection.ts'
+import { type Client, type Purpose, parseRedisUrl, type RedisTarget, singleTarget } from './store/connection.ts'
 import { Epoch } from './store/epoch.ts'
 import { KeyStore } from './store/key-store.ts'
 import { type Keys, keysFor } from './store/keys.ts'
 import { ReceiverStore } from './store/receiver-store.ts'
 import { Registry } from './store/registry.ts'
-import { scriptsOn } from './store/scripts.ts'
+import { type Scripts, scriptsOn } from './store/scripts.ts'
 import { SetStore } from './store/set-store.ts'
 import { TokenStore } from './store/token-store.ts'
 import type { Logger } from './telemetry/logger.ts'
@@ -18,6 +18,7 @@ export interface Resources {
   readonly target: RedisTarget
   readonly keys: Keys
   readonly redis: Client
+  readonly scripts: Scripts
   readonly sets: SetStore
   readonly receivers: ReceiverStore
   readonly tokens: TokenStore
@@ -25,8 +26,10 @@ export interface Resources {
   readonly audit: AuditStore
   readonly epoch: Epoch
   readonly registry: Registry
+  /** Those that stand as long as the process. */
+  readonly connections: readonly { readonly purpose: Purpose; readonly client: Client }[]
   /** A connection that is closed with the rest. */
-  open(purpose: 'subscriber' | 'jobs'): Client
+  open(purpose: 'jobs'): Client
   close(): Promise<void>
 }
 
@@ -36,8 +39,10 @@ export async function openResources(config: Config, logger: Logger): Promise<Res
   if (embedded !== undefined) opened.defer(() => embedded.stop())
   const target = embedded === undefined ? parseRedisUrl(config.REDIS_URL ?? '') : singleTarget(embedded.endpoint)
   const keys = keysFor(config.KEY_PREFIX)
-  const open = (purpose: 'requests' | 'subscriber' | 'jobs') => {
+  const connections: { purpose: Purpose; client: Client }[] = []
+  const open = (purpose: Purpose) => {
     const client = target.open(purpose)
+    connections.push({ purpose, client })
     opened.defer(() => client.disconnect())
     return client
   }
@@ -54,6 +59,8 @@ export async function openResources(config: Config, logger: Logger): Promise<Res
     target,
     keys,
     redis,
+    scripts,
+    connections,
     sets: new SetStore(redis, scripts, keys),
     receivers,
     tokens,

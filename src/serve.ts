@@ -29,13 +29,13 @@ import { banner } from './serve/banner.ts'
 import { openCredentials } from './serve/credentials.ts'
 import { watchKeys } from './serve/key-watch.ts'
 import { isBehindProxy, listen, parseListen, requireTlsOffLoopback } from './serve/listen.ts'
+import { observe } from './serve/observe.ts'
 import { Startup } from './serve/readiness.ts'
 import { Tls, tlsFiles } from './serve/tls.ts'
 import { ForeignIssuers } from './signing/foreign-issuers.ts'
 import { openKeyRing } from './signing/key-ring.ts'
 import { Arrivals } from './store/arrivals.ts'
 import { createLogger } from './telemetry/logger.ts'
-import { createMetrics } from './telemetry/metrics.ts'
 
 export const ROLES = ['public', 'internal', 'workers'] as const
 export type Role = (typeof ROLES)[number]
@@ -79,7 +79,9 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
       perReceiverMax: config.HELD_POLLS_PER_RECEIVER,
       totalMax: config.HELD_POLLS_MAX,
     })
-    const metrics = createMetrics(() => heldPolls.count)
+    const observed = observe(config, resources, { heldPolls, jobs, limitsOf, isPublic, isWorker, logger })
+    opened.defer(() => observed.close())
+    const { metrics } = observed
     const publicKeys = new PublicKeys(resources.keyStore, registry)
     const startup = new Startup({
       redis: resources.redis,
@@ -114,6 +116,7 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
       if (files === undefined) return undefined
       const tls = await Tls.open(files, logger)
       opened.defer(() => tls.stop())
+      observed.follow(files.name === 'TLS' ? 'public' : 'internal', tls)
       return tls
     }
     const apps: FastifyInstance[] = []
@@ -127,7 +130,7 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
     })
 
     if (isPublic) {
-      const arrivals = new Arrivals(resources.open('subscriber'), resources.keys, {
+      const arrivals = new Arrivals(resources.target, resources.keys, {
         onArrival: receiver => heldPolls.wake(receiver),
         onResubscribed: receivers => void heldPolls.wakeAll(receivers),
       })
@@ -182,7 +185,7 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
           tokens: new Tokens({ store: resources.tokens, registry }),
           lists: new SetLists(sets),
           deadLetters: new DeadLetters({ sets, registry, limitsOf, metrics }),
-          stats: new Stats({ sets, receivers: resources.receivers, registry, heldPolls }),
+          stats: new Stats({ sets, receivers: resources.receivers, registry, held: observed.held }),
           audit: resources.audit,
           proxies,
           publicUrl: () => publicBase(config, urls.public),
@@ -205,6 +208,7 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
         retention,
         keyRetirement: new KeyRetirement({ keyStore: resources.keyStore, registry, sets, logger }),
         setErrors: new SetErrors({ sets, metrics, logger }),
+        runs: observed.runs,
       })
       opened.defer(() => workers.close())
       jobs
@@ -214,6 +218,7 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
     if (isPublic && isBehindProxy(config) && !proxies.isConfigured) {
       logger.warn('ALLOW_PLAIN_HTTP is set without TRUST_PROXY: what comes past the proxy cannot be told apart')
     }
+    observed.start()
     logger.info({ roles, ...urls }, 'listening')
     if (stored !== undefined && urls.public !== undefined && urls.internal !== undefined) {
       process.stderr.write(

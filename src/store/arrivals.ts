@@ -1,51 +1,49 @@
 /**
- * Tells held polls that something arrived for their receiver, whichever process appended it. One subscriber connection a
- * process (one a shard in Cluster, sharded pub/sub), subscribed to the receivers with held polls here and, for a while, to
- * those that had some, so that a receiver that polls again at once costs no subscription.
+ * Tells held polls that something arrived for their receiver, whichever process appended it. Subscribed to the receivers
+ * with held polls here and, for a while, to those that had some, so that a receiver that polls again at once costs no
+ * subscription.
  */
-import type { Client } from './connection.ts'
-import { storeFailure } from './failures.ts'
+import type { RedisTarget } from './connection.ts'
 import type { Keys } from './keys.ts'
+import { Subscriber } from './subscriber.ts'
 
 const LINGER_MS = 10_000
 const SWEEP_EVERY_MS = 5000
 
 interface Channel {
+  readonly wake: string
   holders: number
-  /** Settled once Redis confirmed the subscription. */
-  confirmed: Promise<unknown>
-  isConfirmed: boolean
   idleSinceMs: number
   /** Rises with each notification, so that one between an empty poll and its registration is noticed. */
   notifications: number
 }
 
 export class Arrivals {
-  readonly #redis: Client
+  readonly #subscriber: Subscriber
   readonly #keys: Keys
   readonly #channels = new Map<string, Channel>()
   readonly #onArrival: (receiver: string) => void
-  readonly #onResubscribed: (receivers: readonly string[]) => void
   readonly #timer: NodeJS.Timeout
 
   /**
    * @param onArrival called for each notification.
-   * @param onResubscribed called after a lost connection is back and its subscriptions are confirmed: what arrived
-   *   meanwhile was not told.
+   * @param onResubscribed called after subscriptions that were lost are confirmed again: what arrived meanwhile was not
+   *   told.
    */
   constructor(
-    redis: Client,
+    target: RedisTarget,
     keys: Keys,
     listeners: { onArrival(receiver: string): void; onResubscribed(receivers: readonly string[]): void },
   ) {
-    this.#redis = redis
     this.#keys = keys
     this.#onArrival = listeners.onArrival
-    this.#onResubscribed = listeners.onResubscribed
-    redis.on('smessage', (channel: string) => this.#arrived(keys.receiverOfWake(channel)))
-    redis.on('ready', () => void this.#resubscribe())
-    redis.on('close', () => {
-      for (const channel of this.#channels.values()) channel.isConfirmed = false
+    this.#subscriber = new Subscriber(target, {
+      onMessage: channel => this.#arrived(keys.receiverOfWake(channel)),
+      onLost: channels => void this.#passOver(channels),
+      onRestored: channels => {
+        const held = this.#passOver(channels)
+        if (held.length > 0) listeners.onResubscribed(held)
+      },
     })
     this.#timer = setInterval(() => this.#leaveIdle(), SWEEP_EVERY_MS).unref()
   }
@@ -53,28 +51,25 @@ export class Arrivals {
   /** A number that is the same later if and only if the subscription stood all the time and nothing arrived; else undefined. */
   mark(receiver: string): number | undefined {
     const channel = this.#channels.get(receiver)
-    return channel?.isConfirmed ? channel.notifications : undefined
+    return channel !== undefined && this.#subscriber.isSubscribed(channel.wake) ? channel.notifications : undefined
   }
 
-  /** Whether Redis has confirmed the subscription and the connection stands. */
   isListening(receiver: string): boolean {
-    return this.#channels.get(receiver)?.isConfirmed === true
+    return this.mark(receiver) !== undefined
   }
 
   /** @throws {TransmitterError} store_unavailable; the hold is released then. */
   async hold(receiver: string): Promise<void> {
     let channel = this.#channels.get(receiver)
     if (channel === undefined) {
-      channel = { holders: 0, confirmed: Promise.resolve(), isConfirmed: false, idleSinceMs: 0, notifications: 0 }
+      channel = { wake: this.#keys.of(receiver).wake, holders: 0, idleSinceMs: 0, notifications: 0 }
       this.#channels.set(receiver, channel)
-      channel.confirmed = this.#subscribe(receiver, channel)
     }
     channel.holders += 1
     try {
-      await channel.confirmed
+      await this.#subscriber.subscribe(channel.wake)
     } catch (error) {
       this.release(receiver)
-      if (this.#channels.get(receiver) === channel) this.#channels.delete(receiver)
       throw error
     }
   }
@@ -88,11 +83,20 @@ export class Arrivals {
 
   close(): void {
     clearInterval(this.#timer)
+    this.#subscriber.close()
   }
 
-  async #subscribe(receiver: string, channel: Channel): Promise<void> {
-    await this.#redis.ssubscribe(this.#keys.of(receiver).wake).catch(storeFailure)
-    channel.isConfirmed = true
+  /** Something may have arrived for them unnoticed. @returns those of them that are held. */
+  #passOver(channels: readonly string[]): string[] {
+    const held: string[] = []
+    for (const name of channels) {
+      const receiver = this.#keys.receiverOfWake(name)
+      const channel = this.#channels.get(receiver)
+      if (channel === undefined) continue
+      channel.notifications += 1
+      if (channel.holders > 0) held.push(receiver)
+    }
+    return held
   }
 
   #arrived(receiver: string): void {
@@ -102,24 +106,12 @@ export class Arrivals {
     if (channel.holders > 0) this.#onArrival(receiver)
   }
 
-  async #resubscribe(): Promise<void> {
-    const held = [...this.#channels].filter(([, channel]) => !channel.isConfirmed)
-    await Promise.allSettled(
-      held.map(([receiver, channel]) => {
-        channel.confirmed = this.#subscribe(receiver, channel)
-        return channel.confirmed
-      }),
-    )
-    const back = held.filter(([, channel]) => channel.isConfirmed && channel.holders > 0)
-    if (back.length > 0) this.#onResubscribed(back.map(([receiver]) => receiver))
-  }
-
   #leaveIdle(): void {
     const before = Date.now() - LINGER_MS
     for (const [receiver, channel] of this.#channels) {
       if (channel.holders > 0 || channel.idleSinceMs > before) continue
       this.#channels.delete(receiver)
-      this.#redis.sunsubscribe(this.#keys.of(receiver).wake).catch(() => {})
+      this.#subscriber.unsubscribe(channel.wake)
     }
   }
 }

@@ -2,34 +2,48 @@
  * Opens connections to Redis: one server, Sentinel or Cluster, told apart by the URL (design, sections 5 and 6).
  * Opening is lazy; what goes wrong later is answered per command.
  */
-import { Cluster, Redis, type RedisOptions } from 'ioredis'
+import { Cluster, type Command, Redis, type RedisOptions } from 'ioredis'
 import { SetupError } from '../errors.ts'
 
 export type Client = Redis | Cluster
 
 /** What a connection is for; it decides how long a command may take and what happens while Redis is away. */
-export type Purpose = 'requests' | 'subscriber' | 'jobs'
+export type Purpose = 'requests' | 'jobs'
 
 export interface RedisTarget {
   readonly kind: 'single' | 'sentinel' | 'cluster'
+  /** A client that finds its way by itself and reconnects. */
   open(purpose: Purpose): Client
+  /**
+   * A connection to one server that ends when it breaks.
+   * @param address `host:port` of a node of a cluster; otherwise, and without one, wherever the URL leads.
+   */
+  openNode(address?: string): Redis
 }
 
 /** So that a caller learns within two seconds that Redis does not answer, with what is done before and after. */
-const COMMAND_TIMEOUT_MS = 1500
+export const COMMAND_TIMEOUT_MS = 1500
+const CONNECT_TIMEOUT_MS = 2000
+/** Without an answer for so long a connection counts as dead: its other end may have gone without a word. */
+const SILENCE_MAX_MS = { requests: 5000, jobs: 30_000 } satisfies Record<Purpose, number>
+/** For what is resent after READONLY, and from then on until it is tried again. */
+const READONLY_RESEND_MS = 500
+const READONLY_PAUSE_MS = 2000
 
 /** @throws {SetupError} without the URL, which may hold a password. */
 export function parseRedisUrl(url: string): RedisTarget {
   const match = /^(rediss?)(?:\+(sentinel|cluster))?:\/\/(?:([^@/]*)@)?([^/?]+)(?:\/([^?]*))?(?:\?(.*))?$/.exec(url)
   if (match === null)
     throw new SetupError('REDIS_URL: not a redis://, rediss://, redis+sentinel:// or redis+cluster:// URL')
-  const [, scheme, kind = 'single', userInfo, hostList = '', path = '', query] = match
-  const tls = scheme === 'rediss' || new URLSearchParams(query).get('tls') === '1'
+  const [, scheme, kind = 'single', userInfo, hostList = '', path = '', queryText] = match
+  const query = new URLSearchParams(queryText)
+  const tls = scheme === 'rediss' || query.get('tls') === '1'
   const credentials = credentialsOf(userInfo)
   const secure: RedisOptions = tls ? { tls: {} } : {}
   if (kind === 'cluster') {
-    const nodes = hostList.split(',').map(host => hostAndPort(host, 6379))
-    return clusterTarget(nodes, { ...credentials, ...secure })
+    if (path !== '') throw new SetupError('REDIS_URL: redis+cluster:// takes no path: a cluster has one database')
+    const seeds = hostList.split(',').map(host => hostAndPort(host, 6379))
+    return clusterTarget(seeds, { ...credentials, ...secure })
   }
   if (kind === 'sentinel') {
     const [name, db] = path.split('/')
@@ -41,8 +55,13 @@ export function parseRedisUrl(url: string): RedisTarget {
         name,
         ...credentials,
         ...secure,
-        ...(db ? { db: Number(db) } : {}),
-        ...(tls ? { enableTLSForSentinelMode: true } : {}),
+        ...sentinelCredentials(query),
+        ...(db ? { db: databaseOf(db) } : {}),
+        ...(tls ? { enableTLSForSentinelMode: true, sentinelTLS: {} } : {}),
+        sentinelCommandTimeout: COMMAND_TIMEOUT_MS,
+        sentinelRetryStrategy: backOff,
+        // Told of a failover by the sentinels themselves: a master whose host is gone closes no connection.
+        failoverDetector: true,
       },
       'sentinel',
     )
@@ -51,56 +70,90 @@ export function parseRedisUrl(url: string): RedisTarget {
     ...hostAndPort(hostList, 6379),
     ...credentials,
     ...secure,
-    ...(path ? { db: Number(path) } : {}),
+    ...(path ? { db: databaseOf(path) } : {}),
   })
 }
 
 export function singleTarget(options: RedisOptions, kind: 'single' | 'sentinel' = 'single'): RedisTarget {
-  return { kind, open: purpose => quiet(new Redis({ ...options, ...optionsFor(purpose), replyMapping: 'legacy' })) }
+  return {
+    kind,
+    open: purpose => quiet(new Redis({ ...options, ...optionsFor(purpose), replyMapping: 'legacy' })),
+    openNode: () => quiet(new Redis({ ...options, ...nodeOptions })),
+  }
 }
 
-function clusterTarget(nodes: { host: string; port: number }[], redisOptions: RedisOptions): RedisTarget {
+function clusterTarget(seeds: { host: string; port: number }[], redisOptions: RedisOptions): RedisTarget {
+  let turn = 0
   return {
     kind: 'cluster',
     open(purpose) {
+      const { retryStrategy: _, ...perNode } = optionsFor(purpose)
       const options = {
-        redisOptions: { ...redisOptions, ...nodeOptions(purpose), replyMapping: 'legacy' as const },
-        shardedSubscribers: purpose === 'subscriber',
-        enableAutoPipelining: purpose === 'requests',
-        retryDelayOnClusterDown: 100,
+        redisOptions: { ...redisOptions, ...perNode, replyMapping: 'legacy' as const },
         clusterRetryStrategy: backOff,
-        maxRedirections: 8,
+        // The deadline of a command ends its redirections, and not their number.
+        maxRedirections: 64,
+        slotsRefreshTimeout: COMMAND_TIMEOUT_MS,
       }
-      return quiet(new Cluster(nodes, options))
+      const cluster = quiet(new Cluster(seeds, options))
+      return purpose === 'requests' ? withDeadline(cluster, COMMAND_TIMEOUT_MS) : cluster
+    },
+    openNode(address) {
+      const node = address === undefined ? seeds[turn++ % seeds.length] : hostAndPort(address, 6379)
+      return quiet(new Redis({ ...redisOptions, ...node, ...nodeOptions }))
     },
   }
 }
 
 function optionsFor(purpose: Purpose): RedisOptions {
-  const common: RedisOptions = { retryStrategy: backOff, reconnectOnError: resendWhenReadOnly, connectTimeout: 2000 }
-  switch (purpose) {
-    case 'requests':
-      // A caller learns within two seconds that Redis is away; one retry hides a reconnect.
-      return { ...common, commandTimeout: COMMAND_TIMEOUT_MS, maxRetriesPerRequest: 1 }
-    case 'subscriber':
-      return { ...common, maxRetriesPerRequest: null, autoResubscribe: false }
-    case 'jobs':
-      return { ...common, maxRetriesPerRequest: null } // BullMQ insists.
+  return {
+    retryStrategy: backOff,
+    reconnectOnError: resendWhenReadOnly(),
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    socketTimeout: SILENCE_MAX_MS[purpose],
+    ...(purpose === 'requests'
+      ? // A caller learns within two seconds that Redis is away; one retry hides a reconnect.
+        { commandTimeout: COMMAND_TIMEOUT_MS, maxRetriesPerRequest: 1 }
+      : { maxRetriesPerRequest: null }), // BullMQ insists.
   }
 }
 
-/** In Cluster the cluster itself retries and reconnects. */
-function nodeOptions(purpose: Purpose): Omit<RedisOptions, 'retryStrategy'> {
-  const { retryStrategy: _, ...options } = optionsFor(purpose)
-  return options
+const nodeOptions: RedisOptions & { replyMapping: 'legacy' } = {
+  retryStrategy: null,
+  connectTimeout: CONNECT_TIMEOUT_MS,
+  commandTimeout: COMMAND_TIMEOUT_MS,
+  maxRetriesPerRequest: null,
+  autoResubscribe: false,
+  autoResendUnfulfilledCommands: false,
+  replyMapping: 'legacy',
 }
 
-/** After a failover the old master answers READONLY: reconnect, which finds the new one, and send it again. */
-function resendWhenReadOnly(error: Error): 2 | false {
-  return error.message.startsWith('READONLY') ? 2 : false
+/**
+ * After a failover the old master answers READONLY: reconnect, which finds the new one, and send it again. Where none is
+ * found the error is answered, and it is tried again a little later: a server that stays read-only is not stormed.
+ */
+function resendWhenReadOnly(): (error: Error) => 2 | false {
+  let sinceMs = Number.NEGATIVE_INFINITY
+  return error => {
+    if (!error.message.startsWith('READONLY')) return false
+    const nowMs = performance.now()
+    if (nowMs - sinceMs > READONLY_PAUSE_MS) sinceMs = nowMs
+    return nowMs - sinceMs < READONLY_RESEND_MS ? 2 : false
+  }
 }
 
-function backOff(attempt: number): number {
+/** While no node is known, ioredis keeps the commands of a cluster without the time limit that it gives a single server's. */
+function withDeadline(cluster: Cluster, timeoutMs: number): Cluster {
+  const send = cluster.sendCommand.bind(cluster)
+  cluster.sendCommand = (command: Command, ...rest) => {
+    command.setTimeout(timeoutMs)
+    return send(command, ...rest)
+  }
+  return cluster
+}
+
+/** Doubles from 50 ms to 1 s, with up to half of it taken off, so that many processes do not come back as one. */
+export function backOff(attempt: number): number {
   return Math.min(50 * 2 ** Math.min(attempt, 5), 1000) * (0.5 + Math.random() / 2)
 }
 
@@ -116,10 +169,33 @@ function hostAndPort(text: string, defaultPort: number): { host: string; port: n
   return { host: match[1] ?? match[2] ?? '', port: match[3] === undefined ? defaultPort : Number(match[3]) }
 }
 
+function databaseOf(text: string): number {
+  if (!/^\d{1,5}$/.test(text)) throw new SetupError('REDIS_URL: the path is the number of a database')
+  return Number(text)
+}
+
 function credentialsOf(userInfo: string | undefined): RedisOptions {
   if (userInfo === undefined || userInfo === '') return {}
   const colon = userInfo.indexOf(':')
-  if (colon < 0) return { password: decodeURIComponent(userInfo) }
-  const username = decodeURIComponent(userInfo.slice(0, colon))
-  return { ...(username === '' ? {} : { username }), password: decodeURIComponent(userInfo.slice(colon + 1)) }
+  if (colon < 0) return { password: decoded(userInfo) }
+  const username = decoded(userInfo.slice(0, colon))
+  return { ...(username === '' ? {} : { username }), password: decoded(userInfo.slice(colon + 1)) }
+}
+
+/** Sentinels have credentials of their own. */
+function sentinelCredentials(query: URLSearchParams): RedisOptions {
+  const username = query.get('sentinelUsername')
+  const password = query.get('sentinelPassword')
+  return {
+    ...(username === null ? {} : { sentinelUsername: username }),
+    ...(password === null ? {} : { sentinelPassword: password }),
+  }
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw new SetupError('REDIS_URL: the user or password is not percent-encoded as a URL demands')
+  }
 }

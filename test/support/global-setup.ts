@@ -1,6 +1,7 @@
 /**
  * The Redis that all test files share: TEST_REDIS_URL, else a container where a Docker engine answers and has the
- * image, else the server binary of the embedded default. Never an imitation.
+ * image, else the server binary of the embedded default; with TEST_REDIS_KIND=cluster a cluster of three masters and
+ * three replicas of that binary. Never an imitation.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -9,6 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import type { TestProject } from 'vitest/node'
 import { startEmbeddedRedis } from '../../src/embedded/server.ts'
+import { startCluster } from './cluster.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -27,7 +29,7 @@ const CLOSING_MS = 2000
 const IMAGE = process.env.TEST_REDIS_IMAGE || 'redis:7.0.15'
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const redis = (await givenRedis()) ?? (await containerRedis()) ?? (await embeddedRedis())
+  const redis = (await givenRedis()) ?? (await cluster()) ?? (await containerRedis()) ?? (await embeddedRedis())
   console.log(`Redis of the tests: ${redis.what}`)
   project.provide('redisUrl', redis.url)
   return async () => {
@@ -44,6 +46,13 @@ export default async function setup(project: TestProject): Promise<() => Promise
 async function givenRedis(): Promise<SharedRedis | undefined> {
   const url = process.env.TEST_REDIS_URL
   return url ? { url, what: 'TEST_REDIS_URL', ours: false, stop: async () => {} } : undefined
+}
+
+async function cluster(): Promise<SharedRedis | undefined> {
+  if (process.env.TEST_REDIS_KIND !== 'cluster') return undefined
+  const { url, close } = await startCluster()
+  // Its nodes are connected with each other: what a test left open is found by the test's own file.
+  return { url, what: 'cluster of three masters and three replicas', ours: false, stop: close }
 }
 
 async function containerRedis(): Promise<SharedRedis | undefined> {

@@ -116,7 +116,7 @@ async function ready(child: ChildProcess): Promise<void> {
   child.stderr?.removeAllListeners('data').resume()
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()

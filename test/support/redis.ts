@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto'
 import diagnostics from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
-import { Redis, type RedisOptions } from 'ioredis'
+import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { afterAll, inject } from 'vitest'
 import { type PrivateRedis, type PrivateRedisOptions, startRedisProcess } from './redis-process.ts'
 
@@ -26,9 +26,14 @@ diagnostics.subscribe('net.client.socket', message => {
   socket.once('close', () => sockets.delete(socket))
 })
 
-/** A `redis://` URL, also for processes that a test starts. */
+/** A URL as REDIS_URL takes it, also for processes that a test starts. */
 export function redisUrl(): string {
   return inject('redisUrl')
+}
+
+/** Whether the shared Redis is a cluster: `npm run test:cluster`. */
+export function isCluster(url: string = redisUrl()): boolean {
+  return url.startsWith('redis+cluster:')
 }
 
 /** A key prefix nobody else has. Its keys are deleted after the file's last test. */
@@ -40,12 +45,26 @@ export function testPrefix(): string {
 
 /** A client of the shared Redis, or of the server at `url`. Closed after the file's last test, if not before. */
 export function connect(options: RedisOptions & { replyMapping?: 'legacy' } = {}, url: string = redisUrl()): Redis {
-  const client = new Redis(url, options)
+  // A cluster's client does what tests ask of a single server's, as long as a command stays with one receiver.
+  const client = isCluster(url) ? (clusterClient(url, options) as unknown as Redis) : new Redis(url, options)
   // Fault tests take the server away on purpose: what a command says is what counts.
   client.on('error', () => {})
   clients.add(client)
   client.once('end', () => clients.delete(client))
   return client
+}
+
+function clusterClient(url: string, options: RedisOptions & { replyMapping?: 'legacy' }): Cluster {
+  const seeds = addressesOf(url).map(([host, port]) => ({ host, port }))
+  return new Cluster(seeds, { redisOptions: options })
+}
+
+function addressesOf(url: string): [host: string, port: number][] {
+  const hosts = url.replace(/^[^/]*\/\/(?:[^@]*@)?/, '').split(/[/?]/, 1)[0] ?? ''
+  return hosts.split(',').map(host => {
+    const [name = '', port = '6379'] = host.split(':')
+    return [name, Number(port)]
+  })
 }
 
 /** A server of this file's own, killed and removed after the file's last test, if not before. */
@@ -68,20 +87,23 @@ afterAll(async () => {
 
 async function deleteKeys(): Promise<void> {
   if (prefixes.size === 0) return
-  const redis = connect()
-  for (const prefix of prefixes) {
-    // BullMQ's keys begin with the brace of their hash tag.
-    for (const match of [`${prefix}:*`, `{${prefix}:*`]) {
-      for await (const keys of redis.scanStream({ match, count: 1000 })) {
-        if ((keys as string[]).length > 0) await redis.unlink(keys as string[])
+  const client = connect()
+  for (const redis of isCluster() ? (client as unknown as Cluster).nodes('master') : [client]) {
+    for (const prefix of prefixes) {
+      // BullMQ's keys begin with the brace of their hash tag.
+      for (const match of [`${prefix}:*`, `{${prefix}:*`]) {
+        for await (const keys of redis.scanStream({ match, count: 1000 })) {
+          // One by one: those of a cluster's node are of many slots.
+          await Promise.all((keys as string[]).map(key => client.unlink(key)))
+        }
       }
     }
   }
 }
 
 async function refuseOpenConnections(): Promise<void> {
-  const port = Number(new URL(redisUrl()).port || 6379)
-  const open = [...sockets].filter(socket => socket.connecting || socket.remotePort === port)
+  const ports = new Set(addressesOf(redisUrl()).map(([, port]) => port))
+  const open = [...sockets].filter(socket => socket.connecting || ports.has(socket.remotePort ?? 0))
   const left = await Promise.all(
     open.map(socket =>
       once(socket, 'close', { signal: AbortSignal.timeout(CLOSING_MS) }).then(
