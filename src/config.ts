@@ -89,6 +89,11 @@ export const Settings = Type.Object({
   RETAIN_ERRORS_MS: integer(30 * day, 0, 3650 * day, 'How long error reports stay.'),
   DEDUPE_WINDOW_MS: integer(600_000, 1000, 30 * day, 'How long at least a finished jti is answered `duplicate`.'),
   METRICS_RECEIVERS_MAX: integer(10_000, 0, 1_000_000, 'Receivers with series of their own.'),
+  METRICS_SNAPSHOT_MS: integer(10_000, 100, 600_000, 'Time from one snapshot of Redis for metrics to the next.'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: Type.Optional(
+    Type.String({ pattern: '^https?://\\S+$', description: 'Where traces go, by OTLP over HTTP. Unset: no traces.' }),
+  ),
+  OTEL_SERVICE_NAME: text('setstream', 'Name of this service in traces.', '^[^\\s].{0,127}$'),
   CONFIRM: text('written', 'What a 202 and an acknowledgement wait for.', '^(written|fsynced|replicated:[1-9]\\d?)$'),
   FOREIGN_ISSUERS: optional('Issuers whose SETs have to verify: JSON, issuer to the URL of its key set.'),
   OAUTH_ISSUER: Type.Optional(

@@ -9,6 +9,10 @@ import type { Logger } from './telemetry/logger.ts'
 export const QUEUES = ['redelivery', 'retention', 'set-errors'] as const
 export type QueueName = (typeof QUEUES)[number]
 
+/** Those that a job of ours can be in; what is done is removed. */
+export const JOB_STATES = ['waiting', 'active', 'delayed', 'failed'] as const
+export type JobState = (typeof JOB_STATES)[number]
+
 /** The payload of a job about one receiver. */
 export const ReceiverJob = Type.Object({ receiver: Type.String() })
 export type ReceiverJob = Static<typeof ReceiverJob>
@@ -54,6 +58,17 @@ export class Jobs implements Schedule {
 
   async repeatRetention(everyMs: number): Promise<void> {
     await this.#queues.retention.upsertJobScheduler('retention', { every: everyMs }, { name: 'pass', data: {} })
+  }
+
+  /** How many jobs each queue holds, by state. */
+  async counts(): Promise<{ queue: QueueName; jobs: Readonly<Record<JobState, number>> }[]> {
+    return Promise.all(
+      QUEUES.map(async queue => {
+        const counts = await this.#queues[queue].getJobCounts(...JOB_STATES)
+        const jobs = Object.fromEntries(JOB_STATES.map(state => [state, counts[state] ?? 0]))
+        return { queue, jobs: jobs as Record<JobState, number> }
+      }),
+    )
   }
 
   async close(): Promise<void> {

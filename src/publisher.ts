@@ -52,7 +52,7 @@ export async function openPublisher({ producer, env = process.env }: LocalPublis
     await startup.begin()
     opened.defer(watchKeys({ keyRing, keyStore, registry, logger }))
     const publisher = new Publisher(
-      { sets, registry, keys: keyRing, limitsOf: limitsFrom(config), metrics: createMetrics(() => 0), startup },
+      { sets, registry, keys: keyRing, limitsOf: limitsFrom(config), metrics: createMetrics({ heldPolls: () => 0 }), startup },
       {
         issuer: config.ISSUER,
         setBytesMax: config.SET_BYTES_MAX,

@@ -7,6 +7,7 @@ import type { SetErrors } from '../src/delivery/set-errors.ts'
 import type { QueueName } from '../src/jobs.ts'
 import type { Client } from '../src/store/connection.ts'
 import type { Keys } from '../src/store/keys.ts'
+import type { WorkerRuns } from '../src/store/worker-runs.ts'
 import type { Logger } from '../src/telemetry/logger.ts'
 import { redeliveryProcessor } from './redelivery.ts'
 import { retentionProcessor } from './retention.ts'
@@ -20,6 +21,7 @@ export interface WorkerDependencies {
   readonly retention: Retention
   readonly keyRetirement: KeyRetirement
   readonly setErrors: SetErrors
+  readonly runs: Pick<WorkerRuns, 'note'>
 }
 
 export interface Workers {
@@ -38,7 +40,9 @@ export function startWorkers(deps: WorkerDependencies): Workers {
       concurrency,
     })
     worker.on('error', error => deps.logger.debug({ err: error, queue: name }, 'worker cannot reach Redis'))
+    worker.on('completed', () => deps.runs.note(name))
     worker.on('failed', (job, error) => {
+      deps.runs.note(name)
       deps.logger.error(
         { queue: name, receiver: job?.data.receiver, attempt: job?.attemptsMade, err: error },
         'job failed',

@@ -2,14 +2,14 @@
 import type { ReceiverStore } from '../store/receiver-store.ts'
 import type { Registry } from '../store/registry.ts'
 import type { ReceiverCounts, SetStore } from '../store/set-store.ts'
-import type { HeldPolls } from './held-polls.ts'
+import type { HeldEverywhere } from './held-everywhere.ts'
 import { unknownReceiver } from './receivers.ts'
 
 export interface StatsDependencies {
   readonly sets: SetStore
   readonly receivers: ReceiverStore
   readonly registry: Registry
-  readonly heldPolls: HeldPolls
+  readonly held: Pick<HeldEverywhere, 'countOf' | 'all'>
 }
 
 export interface ReceiverStats {
@@ -46,7 +46,7 @@ export class Stats {
   async of(receiver: string): Promise<ReceiverStats> {
     const counts = await this.#deps.sets.count(receiver)
     if (counts === undefined) throw unknownReceiver()
-    return this.#toStats(receiver, counts)
+    return toStats(receiver, counts, await this.#deps.held.countOf(receiver))
   }
 
   async page(limit: number, cursor: string | undefined) {
@@ -60,30 +60,32 @@ export class Stats {
 
   async #ofAll(receivers: readonly string[]): Promise<ReceiverStats[]> {
     const stats: ReceiverStats[] = []
+    const held = await this.#deps.held.all()
     for (let from = 0; from < receivers.length; from += AT_ONCE) {
       const part = receivers.slice(from, from + AT_ONCE)
       const counts = await Promise.all(part.map(receiver => this.#deps.sets.count(receiver)))
       counts.forEach((count, i) => {
-        if (count !== undefined) stats.push(this.#toStats(part[i] as string, count))
+        const receiver = part[i] as string
+        if (count !== undefined) stats.push(toStats(receiver, count, held.get(receiver) ?? 0))
       })
     }
     return stats
   }
+}
 
-  #toStats(receiver: string, counts: ReceiverCounts): ReceiverStats {
-    const { totals, nowMs: _nowMs, ...held } = counts
-    const lastPollMs = totals.lastPoll
-    return {
-      receiver,
-      ...held,
-      published: totals.appended ?? 0,
-      delivered: totals.delivered ?? 0,
-      redelivered: totals.redelivered ?? 0,
-      acked: totals.acknowledged ?? 0,
-      bytes: totals.bytes ?? 0,
-      ...(lastPollMs === undefined ? {} : { lastPollAt: new Date(lastPollMs).toISOString() }),
-      heldPolls: this.#deps.heldPolls.countOf(receiver),
-    }
+function toStats(receiver: string, counts: ReceiverCounts, heldPolls: number): ReceiverStats {
+  const { totals, nowMs: _nowMs, ...held } = counts
+  const lastPollMs = totals.lastPoll
+  return {
+    receiver,
+    ...held,
+    published: totals.appended ?? 0,
+    delivered: totals.delivered ?? 0,
+    redelivered: totals.redelivered ?? 0,
+    acked: totals.acknowledged ?? 0,
+    bytes: totals.bytes ?? 0,
+    ...(lastPollMs === undefined ? {} : { lastPollAt: new Date(lastPollMs).toISOString() }),
+    heldPolls,
   }
 }
 

@@ -17,6 +17,7 @@ import { type Load, shedLoad } from './load.ts'
 import { answerNotFound } from './not-found.ts'
 import type { Proxies } from './proxies.ts'
 import type { Refusals } from './rate-limit.ts'
+import { countRefused } from './refused.ts'
 import { auditActs, auditRoute } from './routes/audit.ts'
 import { type EventRoutesOptions, eventRoutes } from './routes/events.ts'
 import { healthRoutes, type Readiness } from './routes/health.ts'
@@ -43,6 +44,7 @@ export interface PublicDependencies {
   readonly transport: Transport
   readonly poll: Poll
   readonly writeTimeoutMs: number
+  readonly metrics: Metrics
   jwks(): Promise<string>
 }
 
@@ -72,6 +74,7 @@ export function buildPublicApp(deps: PublicDependencies, limits: ServerLimits): 
   const onError = errorHandler(renderPollFailure, deps.refusals)
   const app = createApp(deps.logger, limits, onError)
   app.decorateRequest('caller', undefined)
+  countRefused(app, deps.metrics, 'public')
   takeRawJson(app)
   noStore(app)
   closeWhenUnready(app, deps.readiness)
@@ -91,6 +94,7 @@ export function buildInternalApp(deps: InternalDependencies, limits: ServerLimit
   const onError = errorHandler(renderProblem, deps.refusals)
   const app = createApp(deps.logger, limits, onError)
   app.decorateRequest('caller', undefined)
+  countRefused(app, deps.metrics, 'internal')
   takeJson(app)
   noStore(app)
   closeWhenUnready(app, deps.readiness)

@@ -112,6 +112,11 @@ export class Tls {
     this.#timer = setTimeout(tick, LOOK_EVERY_MS).unref()
   }
 
+  /** When the certificate in use ends, in milliseconds since 1970. */
+  get validToMs(): number {
+    return new X509Certificate(this.#material.cert).validToDate.getTime()
+  }
+
   stop(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined

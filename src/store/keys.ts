@@ -32,6 +32,14 @@ export interface Keys {
   readonly schema: string
   /** Prefix of BullMQ: in braces, so that all of its keys are on one node. */
   readonly jobs: string
+  /** Who exports facts of Redis. */
+  readonly snapshotLease: string
+  /** When a job of each queue last ended. */
+  readonly workerRuns: string
+  /** Processes that hold polls; with `heldBy` on one node. */
+  readonly holders: string
+  /** What one process holds. */
+  heldBy(process: string): string
   token(sha256: string): string
   of(receiver: string): ReceiverKeys
   receiverOfWake(channel: string): string
@@ -47,6 +55,10 @@ export function keysFor(prefix: string): Keys {
     epoch: `${prefix}:epoch`,
     schema: `${prefix}:schema`,
     jobs: `{${prefix}:jobs}`,
+    snapshotLease: `${prefix}:snapshot-lease`,
+    workerRuns: `${prefix}:worker-runs`,
+    holders: `{${prefix}:held}`,
+    heldBy: process => `{${prefix}:held}:${process}`,
     token: sha256 => `${prefix}:token:${sha256}`,
     of(receiver) {
       const own = `${prefix}:{${receiver}}:`

@@ -11,6 +11,7 @@ import { redisUrl, testPrefix } from './redis.ts'
 export interface TestTransmitter {
   readonly publicUrl: string
   readonly internalUrl: string
+  readonly opsUrl: string
   readonly adminToken: string
   readonly issuer: string
   readonly keysDir: string
@@ -68,6 +69,7 @@ export async function startTransmitter(
   return {
     publicUrl,
     internalUrl,
+    opsUrl: transmitter.urls.ops,
     adminToken: ADMIN_TOKEN,
     issuer,
     keysDir,

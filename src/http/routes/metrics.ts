@@ -4,7 +4,6 @@ import type { Metrics } from '../../telemetry/metrics.ts'
 
 export const metricsRoute: FastifyPluginAsync<{ metrics: Metrics }> = async (app, { metrics }) => {
   app.get('/metrics', async (_request, reply) => {
-    const text = await metrics.registry.metrics()
-    return reply.type(metrics.registry.contentType).send(text)
+    return reply.type(metrics.registry.contentType).send(await metrics.text())
   })
 }

@@ -1,0 +1,203 @@
+/**
+ * Facts of Redis, read every few seconds by the one process that holds the lease (design, section 8).
+ *
+ * A receiver that has nothing to deliver and for which nothing happened costs one HMGET; only what changed, and what has
+ * SETs waiting, is counted. Both go in bounded runs, between which Redis serves others.
+ */
+import type { PublicKeyRecord } from '../signing/key-record.ts'
+import type { KeyStore } from '../store/key-store.ts'
+import type { Receiver } from '../store/receiver-store.ts'
+import type { Registry } from '../store/registry.ts'
+import type { ReceiverCounts, SetStore } from '../store/set-store.ts'
+import type { SnapshotLease } from '../store/snapshot-lease.ts'
+import type { SnapshotReader } from '../store/snapshot-reader.ts'
+import type { WorkerRuns } from '../store/worker-runs.ts'
+import { type ExportedFacts, type ReceiverFacts, renderFacts, type Snapshot } from '../telemetry/facts.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { LimitsOf } from './limits.ts'
+
+export interface SnapshotDependencies {
+  readonly lease: SnapshotLease
+  readonly reader: SnapshotReader
+  readonly registry: Registry
+  readonly sets: Pick<SetStore, 'count'>
+  readonly keyStore: Pick<KeyStore, 'all'>
+  readonly runs: Pick<WorkerRuns, 'last'>
+  readonly jobs: { counts(): Promise<Snapshot['jobs']> }
+  readonly limitsOf: LimitsOf
+  readonly facts: ExportedFacts
+  readonly logger: Logger
+}
+
+export interface SnapshotOptions {
+  readonly everyMs: number
+  readonly receiversMax: number
+  /** Takes the lease as soon as it is free. Others give those a chance first: they have receivers to serve. */
+  readonly isFirstChoice: boolean
+}
+
+interface Known {
+  /** What was told of the receiver when it was counted. */
+  readonly mark: string
+  readonly counts: ReceiverCounts
+}
+
+/** Receivers whose marks are read at once, and receivers that are counted at once: half a millisecond of Redis each. */
+const MARKS_AT_ONCE = 250
+const COUNTS_AT_ONCE = 20
+
+export class Snapshots {
+  readonly #deps: SnapshotDependencies
+  readonly #options: SnapshotOptions
+  #known = new Map<string, Known>()
+  #takenAtMs = Number.NEGATIVE_INFINITY
+  #heldUntilMs = Number.NEGATIVE_INFINITY
+  #wasFree = false
+  #isStopped = false
+  #timer: NodeJS.Timeout | undefined
+  #working: Promise<void> = Promise.resolve()
+
+  constructor(deps: SnapshotDependencies, options: SnapshotOptions) {
+    this.#deps = deps
+    this.#options = options
+  }
+
+  start(): void {
+    const tick = () => {
+      this.#working = this.#tick()
+        // Redis is away, as others say loudly; what was read stays exported until the lease is over.
+        .catch(error => this.#deps.logger.debug({ err: error }, 'no snapshot for metrics'))
+        .finally(() => {
+          if (!this.#isStopped) this.#timer = setTimeout(tick, this.#options.everyMs / 2).unref()
+        })
+    }
+    tick()
+  }
+
+  /** Gives the lease back, so that another process follows at once. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    clearTimeout(this.#timer)
+    await this.#working
+    this.#deps.facts.clear()
+    if (performance.now() < this.#heldUntilMs) await this.#deps.lease.giveBack().catch(() => {})
+  }
+
+  async #tick(): Promise<void> {
+    if (!(await this.#hasLease())) {
+      this.#deps.facts.clear()
+      this.#known.clear()
+      this.#takenAtMs = Number.NEGATIVE_INFINITY
+      return
+    }
+    this.#deps.facts.keepUntil(this.#heldUntilMs)
+    // Ticks come twice as often, and never exactly in time.
+    if (performance.now() - this.#takenAtMs < this.#options.everyMs * 0.75) return
+    const startedAtMs = performance.now()
+    const snapshot = await this.#read()
+    if (snapshot === undefined) return
+    const tookMs = performance.now() - startedAtMs
+    const text = await renderFacts({ ...snapshot, tookMs }, this.#options.receiversMax)
+    this.#deps.facts.replace(text, this.#heldUntilMs)
+    this.#takenAtMs = startedAtMs
+  }
+
+  async #hasLease(): Promise<boolean> {
+    const isHeld = performance.now() < this.#heldUntilMs
+    if (!isHeld && !this.#options.isFirstChoice) {
+      const wasFree = this.#wasFree
+      this.#wasFree = await this.#deps.lease.isFree()
+      if (!this.#wasFree || !wasFree) return false
+    }
+    return this.#holdLease()
+  }
+
+  async #holdLease(): Promise<boolean> {
+    const lastsMs = this.#options.everyMs * 2
+    // From before Redis hears of it: our end of the lease comes first.
+    const askedAtMs = performance.now()
+    const isHeld = await this.#deps.lease.hold(lastsMs)
+    this.#heldUntilMs = isHeld ? askedAtMs + lastsMs : Number.NEGATIVE_INFINITY
+    return isHeld
+  }
+
+  /** @returns undefined when the lease was lost on the way. */
+  async #read(): Promise<Omit<Snapshot, 'tookMs'> | undefined> {
+    const { registry, reader, keyStore, runs, jobs } = this.#deps
+    const receivers = await registry.every()
+    const known = new Map<string, Known>()
+    const facts: ReceiverFacts[] = []
+    for (let from = 0; from < receivers.length; from += MARKS_AT_ONCE) {
+      if (performance.now() > this.#heldUntilMs - this.#options.everyMs && !(await this.#holdLease())) return undefined
+      for (const [receiver, found] of await this.#count(receivers.slice(from, from + MARKS_AT_ONCE))) {
+        known.set(receiver.id, found)
+        facts.push(this.#factsOf(receiver, found.counts))
+      }
+    }
+    this.#known = known
+    const [memory, lastRuns, jobCounts, records] = await Promise.all([
+      reader.memory(),
+      runs.last(),
+      jobs.counts(),
+      keyStore.all(),
+    ])
+    return {
+      takenAtMs: Date.now(),
+      receivers: facts,
+      jobs: jobCounts,
+      lastRuns,
+      memory,
+      signingKeys: records.map(record => ({ ...record, sinceMs: sinceMs(record) })),
+    }
+  }
+
+  async #count(receivers: readonly Receiver[]): Promise<[Receiver, Known][]> {
+    const marks = await this.#deps.reader.marks(receivers.map(({ id }) => id))
+    const result: [Receiver, Known][] = []
+    const changed: { receiver: Receiver; mark: string }[] = []
+    receivers.forEach((receiver, i) => {
+      const mark = marks[i] ?? ''
+      const before = this.#known.get(receiver.id)
+      if (before?.mark === mark && isAtRest(before.counts)) result.push([receiver, before])
+      else changed.push({ receiver, mark })
+    })
+    for (let from = 0; from < changed.length; from += COUNTS_AT_ONCE) {
+      const part = changed.slice(from, from + COUNTS_AT_ONCE)
+      const counts = await Promise.all(part.map(({ receiver }) => this.#deps.sets.count(receiver.id)))
+      counts.forEach((found, i) => {
+        const { receiver, mark } = part[i] as (typeof part)[number]
+        // A receiver that was deleted meanwhile is none.
+        if (found !== undefined) result.push([receiver, { mark, counts: found }])
+      })
+    }
+    return result
+  }
+
+  #factsOf(receiver: Receiver, counts: ReceiverCounts): ReceiverFacts {
+    const { backlogMax, backlogBytesMax, sloMs } = this.#deps.limitsOf(receiver)
+    const { queued, inFlight, owedAgain, parked, oldestUnackedSeconds, totals } = counts
+    const backlog = queued + inFlight + owedAgain + parked
+    return {
+      id: receiver.id,
+      status: receiver.status,
+      queued,
+      inFlight,
+      owedAgain,
+      parked,
+      oldestUnackedSeconds,
+      lastPollMs: totals.lastPoll,
+      backlogRatio: Math.max(backlog / backlogMax, (totals.bytes ?? 0) / backlogBytesMax),
+      slo: sloMs === 0 ? undefined : { targetMs: sloMs, within: totals.sloWithin ?? 0, late: totals.sloLate ?? 0 },
+    }
+  }
+}
+
+/** Nothing of it changes by itself: no age grows, nothing lapses. */
+function isAtRest({ queued, inFlight, owedAgain }: ReceiverCounts): boolean {
+  return queued + inFlight + owedAgain === 0
+}
+
+function sinceMs({ state, createdAtMs, currentSinceMs, retiredAtMs }: PublicKeyRecord): number {
+  if (state === 'retired') return retiredAtMs ?? createdAtMs
+  return state === 'current' ? (currentSinceMs ?? createdAtMs) : createdAtMs
+}

@@ -1,0 +1,81 @@
+/** What makes a process observable: its own counts, and its part in what all processes tell through Redis. */
+import { randomBytes } from 'node:crypto'
+import type { Config } from '../config.ts'
+import { HeldEverywhere } from '../delivery/held-everywhere.ts'
+import type { HeldPolls } from '../delivery/held-polls.ts'
+import type { LimitsOf } from '../delivery/limits.ts'
+import { Snapshots } from '../delivery/snapshot.ts'
+import type { Jobs } from '../jobs.ts'
+import type { Resources } from '../resources.ts'
+import { stateOf } from '../store/connection-state.ts'
+import { HeldCounts } from '../store/held-counts.ts'
+import { SnapshotLease } from '../store/snapshot-lease.ts'
+import { SnapshotReader } from '../store/snapshot-reader.ts'
+import { WorkerRuns } from '../store/worker-runs.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
+import type { Tls } from './tls.ts'
+
+export interface Observation {
+  readonly metrics: Metrics
+  readonly held: HeldEverywhere
+  readonly runs: WorkerRuns
+  /** The certificate of this listener is told from now on. */
+  follow(listener: string, tls: Tls): void
+  start(): void
+  close(): Promise<void>
+}
+
+export interface ObservedParts {
+  readonly heldPolls: HeldPolls
+  readonly jobs: Jobs
+  readonly limitsOf: LimitsOf
+  readonly isPublic: boolean
+  readonly isWorker: boolean
+  readonly logger: Logger
+}
+
+export function observe(config: Config, resources: Resources, parts: ObservedParts): Observation {
+  const { heldPolls, jobs, limitsOf, isPublic, isWorker, logger } = parts
+  const { redis, scripts, keys, registry, sets, keyStore } = resources
+  const name = randomBytes(9).toString('base64url')
+  const followed = new Map<string, Tls>()
+  const metrics = createMetrics({
+    heldPolls: () => heldPolls.count,
+    connections: () => resources.connections.map(({ purpose, client }) => ({ purpose, state: () => stateOf(client) })),
+    certificates: () => new Map([...followed].map(([listener, tls]) => [listener, tls.validToMs])),
+  })
+  for (const { purpose, client } of resources.connections) {
+    client.on('close', () => metrics.redisDisconnects.inc({ purpose }))
+  }
+  const runs = new WorkerRuns(redis, keys)
+  const held = new HeldEverywhere(heldPolls, new HeldCounts(redis, scripts, keys), name)
+  const snapshots = new Snapshots(
+    {
+      lease: new SnapshotLease(redis, scripts, keys, name),
+      reader: new SnapshotReader(redis, keys),
+      registry,
+      sets,
+      keyStore,
+      runs,
+      jobs,
+      limitsOf,
+      facts: metrics.facts,
+      logger,
+    },
+    { everyMs: config.METRICS_SNAPSHOT_MS, receiversMax: config.METRICS_RECEIVERS_MAX, isFirstChoice: isWorker },
+  )
+  return {
+    metrics,
+    held,
+    runs,
+    follow: (listener, tls) => void followed.set(listener, tls),
+    start() {
+      snapshots.start()
+      if (isPublic) held.start()
+    },
+    async close() {
+      await Promise.all([snapshots.stop(), held.stop()])
+    },
+  }
+}
