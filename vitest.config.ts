@@ -1,8 +1,12 @@
-import { defineConfig } from 'vitest/config'
+import { configDefaults, defineConfig } from 'vitest/config'
+
+/** Clusters and sentinels of their own take their time: `npm run test:cluster`. */
+const OWN_SERVERS = ['test/cluster/**', 'test/sentinel/**']
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    exclude: [...configDefaults.exclude, ...(process.env.TEST_REDIS_KIND === 'cluster' ? [] : OWN_SERVERS)],
     globalSetup: ['test/support/global-setup.ts'],
     // Each file talks to its own key prefix on one shared Redis; two files at a time suit two cores.
     pool: 'forks',

@@ -35,6 +35,12 @@ export interface PrivateRedisOptions {
 
 const PORT_TRIES = 5
 
+const running = new Set<ChildProcess>()
+// A test run that ends early must not leave servers behind.
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
 export async function startRedisProcess(options: PrivateRedisOptions = {}): Promise<PrivateRedis> {
   const directory = await mkdtemp(join(tmpdir(), 'setstream-redis-'))
   try {
@@ -62,8 +68,8 @@ async function startOn(port: number, directory: string, args: readonly string[])
       env: { ...process.env, ...binary.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
-    // A test run that ends early must not leave servers behind.
-    process.once('exit', () => starting.kill('SIGKILL'))
+    running.add(starting)
+    starting.once('exit', () => running.delete(starting))
     await ready(starting)
     child = starting
   }

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto'
 import diagnostics from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
+import { Readable } from 'node:stream'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { afterAll, inject } from 'vitest'
 import { type PrivateRedis, type PrivateRedisOptions, startRedisProcess } from './redis-process.ts'
@@ -54,9 +55,23 @@ export function connect(options: RedisOptions & { replyMapping?: 'legacy' } = {}
   return client
 }
 
+/** What speaks of a whole server speaks of every master here. */
 function clusterClient(url: string, options: RedisOptions & { replyMapping?: 'legacy' }): Cluster {
   const seeds = addressesOf(url).map(([host, port]) => ({ host, port }))
-  return new Cluster(seeds, { redisOptions: options })
+  const cluster = new Cluster(seeds, { redisOptions: options })
+  const everyMaster = async <T>(ask: (redis: Redis) => Promise<T>) => {
+    if (cluster.status !== 'ready') await once(cluster, 'ready')
+    return Promise.all(cluster.nodes('master').map(ask))
+  }
+  async function* scan(given: Parameters<Redis['scanStream']>[0]) {
+    if (cluster.status !== 'ready') await once(cluster, 'ready')
+    for (const redis of cluster.nodes('master')) yield* redis.scanStream(given)
+  }
+  return Object.assign(cluster, {
+    keys: async (pattern: string) => (await everyMaster(redis => redis.keys(pattern))).flat(),
+    script: async (subcommand: 'FLUSH') => (await everyMaster(redis => redis.script(subcommand)))[0],
+    scanStream: (given: Parameters<Redis['scanStream']>[0]) => Readable.from(scan(given)),
+  }) as unknown as Cluster
 }
 
 function addressesOf(url: string): [host: string, port: number][] {
@@ -87,15 +102,13 @@ afterAll(async () => {
 
 async function deleteKeys(): Promise<void> {
   if (prefixes.size === 0) return
-  const client = connect()
-  for (const redis of isCluster() ? (client as unknown as Cluster).nodes('master') : [client]) {
-    for (const prefix of prefixes) {
-      // BullMQ's keys begin with the brace of their hash tag.
-      for (const match of [`${prefix}:*`, `{${prefix}:*`]) {
-        for await (const keys of redis.scanStream({ match, count: 1000 })) {
-          // One by one: those of a cluster's node are of many slots.
-          await Promise.all((keys as string[]).map(key => client.unlink(key)))
-        }
+  const redis = connect()
+  for (const prefix of prefixes) {
+    // BullMQ's keys begin with the brace of their hash tag.
+    for (const match of [`${prefix}:*`, `{${prefix}:*`]) {
+      for await (const keys of redis.scanStream({ match, count: 1000 })) {
+        // One by one: a page of a cluster's keys is of many slots.
+        await Promise.all((keys as string[]).map(key => redis.unlink(key)))
       }
     }
   }
