@@ -32,12 +32,19 @@ export interface Workers {
 /** Receivers worked on beside each other in a process; a walk is a chain of short steps, so these share well. */
 const RECEIVERS_AT_ONCE = 8
 
+/**
+ * A job whose worker died is begun anew by another within some 15 s. As often as that happens: every job here goes on
+ * from where the last one stopped, and may be done twice.
+ */
+const DEAD_WORKER = { lockDuration: 10_000, stalledInterval: 5000, maxStalledCount: 1000 }
+
 export function startWorkers(deps: WorkerDependencies): Workers {
   const start = (name: QueueName, processor: Processor, concurrency: number) => {
     const worker = new Worker(name, processor, {
       connection: deps.connection as unknown as ConnectionOptions,
       prefix: deps.keys.jobs,
       concurrency,
+      ...DEAD_WORKER,
     })
     worker.on('error', error => deps.logger.debug({ err: error, queue: name }, 'worker cannot reach Redis'))
     worker.on('completed', () => deps.runs.note(name))
