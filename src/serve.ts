@@ -37,6 +37,9 @@ import { openKeyRing } from './signing/key-ring.ts'
 import { Arrivals } from './store/arrivals.ts'
 import { createLogger } from './telemetry/logger.ts'
 
+/** No receiver can have its polls held longer. */
+const HELD_MS_MAX = 120_000
+
 export const ROLES = ['public', 'internal', 'workers'] as const
 export type Role = (typeof ROLES)[number]
 
@@ -108,6 +111,7 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
       headerTimeoutMs: config.HEADER_TIMEOUT_MS,
       bodyTimeoutMs: config.BODY_TIMEOUT_MS,
       connectionsMax: config.CONNECTIONS_MAX,
+      stalledMs: HELD_MS_MAX + config.WRITE_TIMEOUT_MS,
       tls: undefined,
     }
     const { authenticator, refusals, proxies } = credentials

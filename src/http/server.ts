@@ -18,17 +18,14 @@ export interface ServerLimits {
   readonly headerTimeoutMs: number
   readonly bodyTimeoutMs: number
   readonly connectionsMax: number
+  /** A connection on which nothing moved for so long is closed; longer than any poll may be held. */
+  readonly stalledMs: number
   /** Absent: plain HTTP. */
   readonly tls: ServerOptions | undefined
 }
 
 /** Longer than the 60 s of common balancers, which must not find a connection closed that they are about to use. */
 const KEEP_ALIVE_MS = 72_000
-/**
- * A connection on which nothing moves, in either direction, for longer than any poll may be held: the last resort
- * against clients that stop reading.
- */
-const STALLED_MS = 180_000
 const CHECK_EVERY_MS = 1000
 
 /** @param onError the application's error handler, for what Fastify refuses before it has found a route. */
@@ -44,7 +41,7 @@ export function createApp(
     bodyLimit: limits.bodyBytesMax,
     requestTimeout: limits.headerTimeoutMs + limits.bodyTimeoutMs,
     keepAliveTimeout: KEEP_ALIVE_MS,
-    connectionTimeout: STALLED_MS,
+    connectionTimeout: limits.stalledMs,
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     routerOptions: { maxParamLength: 2048 },
