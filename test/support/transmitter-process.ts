@@ -9,9 +9,13 @@ import type { Role } from '../../src/serve.ts'
 export interface TransmitterProcess {
   readonly publicUrl: string
   readonly internalUrl: string
+  readonly opsUrl: string
   readonly adminToken: string
+  readonly pid: number
   /** What it has logged. */
   readonly lines: readonly Record<string, unknown>[]
+  /** Everything that it wrote, as it was. */
+  readonly output: () => string
   /** SIGKILL. Resolves once the process is gone. */
   kill(): Promise<void>
   /** SIGTERM, as an operator would. @returns the exit code. */
@@ -39,9 +43,11 @@ export async function startProcess(env: Record<string, string>, roles: readonly 
   })
   const lines: Record<string, unknown>[] = []
   const other: string[] = []
+  const all: string[] = []
   const listening = Promise.withResolvers<Record<string, unknown>>()
   for (const stream of [child.stdout, child.stderr]) {
     createInterface({ input: stream }).on('line', text => {
+      all.push(text)
       const line = parsed(text)
       if (line === undefined) other.push(text)
       else lines.push(line)
@@ -50,12 +56,15 @@ export async function startProcess(env: Record<string, string>, roles: readonly 
   }
   child.once('error', listening.reject)
   child.once('close', code => listening.reject(new Error(`serve ended with ${code}: ${other.slice(-5).join('\n')}`)))
-  const { public: publicUrl = '', internal: internalUrl = '' } = await listening.promise
+  const { public: publicUrl = '', internal: internalUrl = '', ops: opsUrl = '' } = await listening.promise
   return {
     publicUrl: String(publicUrl),
     internalUrl: String(internalUrl),
+    opsUrl: String(opsUrl),
     adminToken: env.ADMIN_TOKEN ?? '',
+    pid: child.pid ?? 0,
     lines,
+    output: () => all.join('\n'),
     async kill() {
       child.kill('SIGKILL')
       await exited
