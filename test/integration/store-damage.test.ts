@@ -167,20 +167,21 @@ describe('the hash of counts, when it was deleted', () => {
 })
 
 describe('the jobs, when they were deleted', () => {
-  it('are asked for again by a poll once the sweep is overdue', async () => {
+  it('are asked for again, and at once, by a poll that finds the sweep overdue', async () => {
     const { feed: open, another, redis: own, prefix } = await openLab()
-    const feed = await open({ settings: { redeliverAfterMs: 300 } })
+    const feed = await open({ settings: { redeliverAfterMs: 3000 } })
     const jti = await feed.publish()
     await feed.pollNow()
     const delayed = `{${prefix}:jobs}:redelivery:delayed`
     await until('the job is there', async () => (await own.zcard(delayed)) === 1)
     for (const key of await own.keys(`{${prefix}:jobs}*`)) await own.del(key)
     await another({}, ['workers'])
-    // As R and five seconds later.
+    // As long after: overdue. The poll is held already when it would have lapsed.
     const sweepAt = Number(await own.hget(feed.keys.counts, 'sweepAt'))
-    await own.hset(feed.keys.counts, 'sweepAt', sweepAt - 6000)
+    await own.hset(feed.keys.counts, 'sweepAt', sweepAt - 3_600_000)
     expect((await feed.pollNow({ maxEvents: 0 })).status).toBe(200)
-    await until('it is owed again', async () => (await feed.stats()).owedAgain === 1)
+    await feed.age(3000)
+    await until('it is owed again', async () => (await feed.stats()).owedAgain === 1, 2000)
     expect(await drain(feed)).toEqual([jti])
   })
 

@@ -321,11 +321,14 @@ if status == 'enabled' and (pending.due > 0 or (not seenAll and call('HLEN', ids
 local sweepInMs = -1
 if pending.inflight > 0 then
   local at = numberOf(counts, 'sweepAt')
-  -- An overdue flag means that its job was lost; one that is further off than R, that R became shorter.
-  if at == 0 or now > at + redeliverAfterMs + 5000 or at > now + redeliverAfterMs then
+  -- An overdue flag means that its job was lost: what is in flight may have been so for long. One that is further off
+  -- than R means that R became shorter.
+  if now > at + redeliverAfterMs + 5000 and at > 0 then
+    sweepInMs = 0
+  elseif at == 0 or at > now + redeliverAfterMs then
     sweepInMs = redeliverAfterMs
-    setCount(counts, 'sweepAt', now + sweepInMs)
   end
+  if sweepInMs >= 0 then setCount(counts, 'sweepAt', now + sweepInMs) end
 end
 
 if answeredAtOnce and handedOut == 0 and more == 0 and settled == 0 and reported == 0 then add(counts, 'idlePolls', 1) end
