@@ -13,6 +13,8 @@ export interface Ask {
   /** Any of 127.0.0.0/8. */
   readonly localAddress?: string
   readonly tls?: ConnectionOptions
+  /** Sends the headers, and a body never. */
+  readonly open?: boolean
 }
 
 export interface Answered {
@@ -37,10 +39,13 @@ export async function ask(url: string, options: Ask = {}): Promise<Answered> {
       ...headers,
     },
   })
-  request.end(typeof body === 'string' || body === undefined ? body : JSON.stringify(body))
+  request.on('error', () => {})
+  if (options.open) request.flushHeaders()
+  else request.end(typeof body === 'string' || body === undefined ? body : JSON.stringify(body))
   const [response] = await once(request, 'response')
   let text = ''
   for await (const chunk of response) text += chunk
+  if (options.open) request.destroy()
   return {
     status: response.statusCode,
     headers: response.headers,
