@@ -47,7 +47,9 @@ export async function openPublisher({ producer, env = process.env }: LocalPublis
     const resources = await openResources(config, logger)
     opened.defer(() => resources.close())
     const { sets, registry, epoch, redis, keyStore } = resources
-    const startup = new Startup({ redis, schemaKey: resources.keys.schema, keyRing, keyStore, epoch, logger })
+    const { requireConfirmable } = resources
+    const schemaKey = resources.keys.schema
+    const startup = new Startup({ redis, schemaKey, keyRing, keyStore, epoch, requireConfirmable, logger })
     opened.defer(() => startup.drain())
     await startup.begin()
     opened.defer(watchKeys({ keyRing, keyStore, registry, logger }))

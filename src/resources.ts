@@ -2,6 +2,8 @@
 import type { Config } from './config.ts'
 import { type EmbeddedRedis, startEmbeddedRedis } from './embedded/server.ts'
 import { AuditStore } from './store/audit-store.ts'
+import { confirmLevel, requireFsync } from './store/confirm.ts'
+import { ConfirmedScripts } from './store/confirmed-scripts.ts'
 import { type Client, type Purpose, parseRedisUrl, type RedisTarget, singleTarget } from './store/connection.ts'
 import { Epoch } from './store/epoch.ts'
 import { KeyStore } from './store/key-store.ts'
@@ -28,6 +30,8 @@ export interface Resources {
   readonly registry: Registry
   /** Those that stand as long as the process. */
   readonly connections: readonly { readonly purpose: Purpose; readonly client: Client }[]
+  /** @throws {SetupError} where Redis cannot keep what CONFIRM promises. */
+  requireConfirmable(): Promise<void>
   /** A connection that is closed with the rest. */
   open(purpose: 'jobs'): Client
   close(): Promise<void>
@@ -48,6 +52,9 @@ export async function openResources(config: Config, logger: Logger): Promise<Res
   }
   const redis = open('requests')
   const scripts = scriptsOn(redis)
+  const level = confirmLevel(config.CONFIRM)
+  const confirmed = typeof level === 'object' ? new ConfirmedScripts(target, level.replicas) : undefined
+  opened.defer(() => confirmed?.close())
   const receivers = new ReceiverStore(redis, scripts, keys)
   const tokens = new TokenStore(redis, scripts, keys)
   const epoch = new Epoch(redis, keys)
@@ -61,13 +68,14 @@ export async function openResources(config: Config, logger: Logger): Promise<Res
     redis,
     scripts,
     connections,
-    sets: new SetStore(redis, scripts, keys),
+    sets: new SetStore(redis, scripts, keys, confirmed),
     receivers,
     tokens,
     keyStore: new KeyStore(redis, scripts, keys),
     audit: new AuditStore(redis, keys),
     epoch,
     registry,
+    requireConfirmable: async () => (level === 'fsynced' ? requireFsync(target) : undefined),
     open,
     close: () => opened.disposeAsync(),
   }

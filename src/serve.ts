@@ -92,6 +92,7 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
       keyRing,
       keyStore: resources.keyStore,
       epoch,
+      requireConfirmable: resources.requireConfirmable,
       logger,
     })
     const retention = new Retention(

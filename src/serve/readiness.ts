@@ -21,6 +21,8 @@ export interface StartupDependencies {
   readonly keyRing: KeyRing | undefined
   readonly keyStore: KeyStore
   readonly epoch: Epoch
+  /** @throws {SetupError} where Redis cannot keep what CONFIRM promises. */
+  requireConfirmable(): Promise<void>
   readonly logger: Logger
 }
 
@@ -46,7 +48,7 @@ export class Startup implements Readiness {
 
   /**
    * Tries once; then goes on trying in the background.
-   * @throws {SetupError} when the data in Redis is of a newer version.
+   * @throws {SetupError} when the data in Redis is of a newer version, or Redis cannot keep what CONFIRM promises.
    */
   async begin(): Promise<void> {
     try {
@@ -77,6 +79,7 @@ export class Startup implements Readiness {
 
   async #prepare(): Promise<void> {
     const { redis, schemaKey, keyRing, keyStore, epoch } = this.#deps
+    await this.#deps.requireConfirmable()
     await redis.set(schemaKey, SCHEMA, 'NX').catch(storeFailure)
     const schema = Number(await redis.get(schemaKey).catch(storeFailure))
     if (!(schema <= SCHEMA)) {

@@ -4,6 +4,7 @@
  */
 import { TransmitterError } from '../errors.ts'
 import type { SetError } from '../protocol/set-error.ts'
+import type { ConfirmedScripts, Outcome } from './confirmed-scripts.ts'
 import type { Client } from './connection.ts'
 import { storeFailure } from './failures.ts'
 import type { Keys } from './keys.ts'
@@ -165,22 +166,25 @@ export class SetStore {
   readonly #redis: Client
   readonly #scripts: Scripts
   readonly #keys: Keys
+  readonly #confirmed: ConfirmedScripts | undefined
 
-  constructor(redis: Client, scripts: Scripts, keys: Keys) {
+  /** @param confirmed runs what is waited for until replicas have it; undefined where the word of one server is enough. */
+  constructor(redis: Client, scripts: Scripts, keys: Keys, confirmed?: ConfirmedScripts) {
     this.#redis = redis
     this.#scripts = scripts
     this.#keys = keys
+    this.#confirmed = confirmed
   }
 
-  /** @returns one result per SET, in order. */
+  /** @returns one result per SET, in order. @throws {TransmitterError} store_unavailable, also when it was not confirmed */
   async append(receiver: string, sets: readonly NewSet[], limits: AppendLimits): Promise<AppendResult[]> {
     const k = this.#keys.of(receiver)
     const args: (string | number)[] = [limits.backlogMax, limits.backlogBytesMax, limits.dedupeWindowMs]
     for (const { jti, set, digest, repeatable } of sets) args.push(jti, set, digest, repeatable ? '1' : '0')
-    const answer = (await this.#scripts.append(
-      [k.log, k.ids, k.done0, k.done1, k.counts, k.receiver, k.wake],
-      args,
-    )) as AppendResult[]
+    const names = [k.log, k.ids, k.done0, k.done1, k.counts, k.receiver, k.wake]
+    const answer = (await (this.#confirmed === undefined
+      ? this.#scripts.append(names, args)
+      : this.#confirmed.run('append', names, args).then(confirmedAnswer))) as AppendResult[]
     return answer[0] === 'unknown' ? sets.map(() => 'unknown' as const) : answer
   }
 
@@ -204,36 +208,18 @@ export class SetStore {
       ...step.ack,
     ]
     for (const report of step.reports) args.push(report.jti, report.err, report.description ?? '', report.language)
-    const answer = (await this.#scripts.poll(
-      [k.log, k.ids, k.why, k.errors, k.done0, k.done1, k.acked, k.counts, k.receiver],
-      args,
-    )) as [string, ...number[]]
-    if (answer[0] === 'unknown') throw new TransmitterError('not_found', 'No such receiver.')
-    if (answer[0] === 'limited') {
-      throw new TransmitterError('rate_limited', 'Too many polls that found nothing. Use long polling.', {
-        retryAfterSeconds: answer[1] ?? 60,
-      })
+    const names = [k.log, k.ids, k.why, k.errors, k.done0, k.done1, k.acked, k.counts, k.receiver]
+    // What is only handed out need not be waited for: lost, it is handed out again.
+    const isSettling = step.ack.length + step.reports.length > 0
+    if (this.#confirmed === undefined || !isSettling) return toPage(await this.#scripts.poll(names, args))
+    const outcome = await this.#confirmed.run('poll', names, args)
+    const page = toPage(outcome.answer)
+    if (!outcome.isConfirmed && page.sets.length > 0) {
+      // Failing costs a wait of R. What was acknowledged stays so, and is confirmed when it is acknowledged again.
+      await this.giveBack(receiver, page.sets, limits.redeliverAfterMs).catch(() => {})
     }
-    const [, more, sweepInMs, nowMs, settled, reported, parkedForAttempts, parkedAsExpired, ...rest] =
-      answer as unknown as PollReply
-    const [oldestMs, fresh, old, inFlightMs] = rest
-    const sets: HandedOut[] = []
-    for (let i = 0; i < old.length; i += 3) {
-      sets.push({ jti: old[i] as string, set: old[i + 1] as string, attempt: old[i + 2] as number })
-    }
-    for (let i = 0; i < fresh.length; i += 2)
-      sets.push({ jti: fresh[i] as string, set: fresh[i + 1] as string, attempt: 1 })
-    return {
-      sets,
-      moreAvailable: more === 1,
-      sweepInMs: sweepInMs < 0 ? undefined : sweepInMs,
-      waitedMs: oldestMs < 0 ? undefined : Math.max(0, nowMs - oldestMs),
-      inFlightMs: inFlightMs < 0 ? undefined : inFlightMs,
-      settled,
-      reported,
-      parkedForAttempts,
-      parkedAsExpired,
-    }
+    confirmedAnswer(outcome)
+    return page
   }
 
   /** @returns how many were owed again at once. */
@@ -434,6 +420,45 @@ export class SetStore {
   async reportsLogged(receiver: string, entryId: string): Promise<void> {
     await this.#redis.hset(this.#keys.of(receiver).counts, 'loggedReport', entryId).catch(storeFailure)
   }
+}
+
+/** @throws {TransmitterError} not_found, rate_limited */
+function toPage(reply: unknown): Page {
+  const answer = reply as [string, ...number[]]
+  if (answer[0] === 'unknown') throw new TransmitterError('not_found', 'No such receiver.')
+  if (answer[0] === 'limited') {
+    throw new TransmitterError('rate_limited', 'Too many polls that found nothing. Use long polling.', {
+      retryAfterSeconds: answer[1] ?? 60,
+    })
+  }
+  const [, more, sweepInMs, nowMs, settled, reported, parkedForAttempts, parkedAsExpired, ...rest] =
+    answer as unknown as PollReply
+  const [oldestMs, fresh, old, inFlightMs] = rest
+  const sets: HandedOut[] = []
+  for (let i = 0; i < old.length; i += 3) {
+    sets.push({ jti: old[i] as string, set: old[i + 1] as string, attempt: old[i + 2] as number })
+  }
+  for (let i = 0; i < fresh.length; i += 2)
+    sets.push({ jti: fresh[i] as string, set: fresh[i + 1] as string, attempt: 1 })
+  return {
+    sets,
+    moreAvailable: more === 1,
+    sweepInMs: sweepInMs < 0 ? undefined : sweepInMs,
+    waitedMs: oldestMs < 0 ? undefined : Math.max(0, nowMs - oldestMs),
+    inFlightMs: inFlightMs < 0 ? undefined : inFlightMs,
+    settled,
+    reported,
+    parkedForAttempts,
+    parkedAsExpired,
+  }
+}
+
+/** @throws {TransmitterError} store_unavailable */
+function confirmedAnswer({ answer, isConfirmed }: Outcome): unknown {
+  if (isConfirmed) return answer
+  throw new TransmitterError('store_unavailable', 'Too few replicas have confirmed it in time. Repeat the call.', {
+    retryAfterSeconds: 1,
+  })
 }
 
 function toReport([entryId, fields]: [string, string[]]): ReportEntry {

@@ -105,6 +105,8 @@ if queued > 0 then
   setCount(counts, 'lastN', lastN)
   if status == 'enabled' then call('SPUBLISH', channel, '') end
 end
+-- Something is written for a duplicate too: whoever waits for the replication of this call waits for the first with it.
+if queued < #results then setCount(counts, 'repeatedMs', now) end
 saveCounts(counts)
 -- What was appended before is indexed and stands; the caller repeats the rest.
 if failure then error(failure) end
