@@ -93,6 +93,12 @@ export const Settings = Type.Object({
   OTEL_EXPORTER_OTLP_ENDPOINT: Type.Optional(
     Type.String({ pattern: '^https?://\\S+$', description: 'Where traces go, by OTLP over HTTP. Unset: no traces.' }),
   ),
+  OTEL_TRACES_SAMPLER_ARG: Type.Number({
+    default: 1,
+    minimum: 0,
+    maximum: 1,
+    description: 'Share of SETs that are traced, from 0 to 1.',
+  }),
   OTEL_SERVICE_NAME: text('setstream', 'Name of this service in traces.', '^[^\\s].{0,127}$'),
   CONFIRM: text('written', 'What a 202 and an acknowledgement wait for.', '^(written|fsynced|replicated:[1-9]\\d?)$'),
   FOREIGN_ISSUERS: optional('Issuers whose SETs have to verify: JSON, issuer to the URL of its key set.'),

@@ -13,6 +13,7 @@ import { Startup } from './serve/readiness.ts'
 import { openKeyRing } from './signing/key-ring.ts'
 import { createLogger } from './telemetry/logger.ts'
 import { createMetrics } from './telemetry/metrics.ts'
+import { openTracing, tracingOptions } from './telemetry/tracing.ts'
 
 export { type Delivery, type PublishEvent, type Published, SetupError, TransmitterError }
 
@@ -53,8 +54,18 @@ export async function openPublisher({ producer, env = process.env }: LocalPublis
     opened.defer(() => startup.drain())
     await startup.begin()
     opened.defer(watchKeys({ keyRing, keyStore, registry, logger }))
+    const tracing = await openTracing(tracingOptions(config), logger)
+    opened.defer(() => tracing?.close())
     const publisher = new Publisher(
-      { sets, registry, keys: keyRing, limitsOf: limitsFrom(config), metrics: createMetrics({ heldPolls: () => 0 }), startup },
+      {
+        sets,
+        registry,
+        keys: keyRing,
+        limitsOf: limitsFrom(config),
+        metrics: createMetrics({ heldPolls: () => 0 }),
+        tracing,
+        startup,
+      },
       {
         issuer: config.ISSUER,
         setBytesMax: config.SET_BYTES_MAX,

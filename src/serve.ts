@@ -82,9 +82,9 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
       perReceiverMax: config.HELD_POLLS_PER_RECEIVER,
       totalMax: config.HELD_POLLS_MAX,
     })
-    const observed = observe(config, resources, { heldPolls, jobs, limitsOf, isPublic, isWorker, logger })
+    const observed = await observe(config, resources, { heldPolls, jobs, limitsOf, isPublic, isWorker, logger })
     opened.defer(() => observed.close())
-    const { metrics } = observed
+    const { metrics, tracing } = observed
     const publicKeys = new PublicKeys(resources.keyStore, registry)
     const startup = new Startup({
       redis: resources.redis,
@@ -146,7 +146,7 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
         if (kind === 'receiver') heldPolls.wake(id)
       })
       const poll = new Poll(
-        { sets, registry, arrivals, heldPolls, limitsOf, schedule: jobs, metrics, logger },
+        { sets, registry, arrivals, heldPolls, limitsOf, schedule: jobs, metrics, tracing, logger },
         { pageBytesMax: config.PAGE_BYTES_MAX, idlePollsMax: config.RATE_LIMIT_POLL },
       )
       const app = buildPublicApp(
@@ -165,7 +165,7 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
     if (isInternal && keyRing !== undefined) {
       const tls = await openTls(internalTls)
       const publisher = new Publisher(
-        { sets, registry, keys: keyRing, limitsOf, metrics, startup },
+        { sets, registry, keys: keyRing, limitsOf, metrics, tracing, startup },
         {
           issuer: config.ISSUER,
           setBytesMax: config.SET_BYTES_MAX,
@@ -181,6 +181,7 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
             registry,
             limitsOf,
             metrics,
+            tracing,
             issuer: config.ISSUER,
             setBytesMax: config.SET_BYTES_MAX,
             publicKeys: () => publicKeys.records(),

@@ -8,6 +8,7 @@ import { verifyOwnSet } from '../signing/verify-set.ts'
 import type { Registry } from '../store/registry.ts'
 import type { SetStore } from '../store/set-store.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import type { Tracing } from '../telemetry/tracing.ts'
 import type { LimitsOf } from './limits.ts'
 import { tooLargeSet } from './publish.ts'
 
@@ -16,6 +17,7 @@ export interface ForeignDependencies {
   readonly registry: Registry
   readonly limitsOf: LimitsOf
   readonly metrics: Metrics
+  readonly tracing?: Tracing | undefined
   readonly issuer: string
   readonly setBytesMax: number
   publicKeys(): Promise<readonly PublicKeyRecord[]>
@@ -29,6 +31,7 @@ export interface Appended {
 
 /** @throws {TransmitterError} bad_request, not_found, conflict, too_large, backlog_full, store_unavailable */
 export async function appendForeign(deps: ForeignDependencies, receiverId: string, token: string): Promise<Appended> {
+  const startedAtMs = Date.now()
   const receiver = await deps.registry.receiver(receiverId)
   if (receiver === undefined) throw new TransmitterError('not_found', 'No such receiver.')
   if (token.length > deps.setBytesMax) throw tooLargeSet(deps.setBytesMax)
@@ -48,6 +51,7 @@ export async function appendForeign(deps: ForeignDependencies, receiverId: strin
   switch (status) {
     case 'queued':
       deps.metrics.published.inc()
+      deps.tracing?.published([{ receiver: receiver.id, jti, txn: textOrNone(claims.txn) }], startedAtMs)
       return { jti, status }
     case 'duplicate':
     case 'disabled':
@@ -61,4 +65,8 @@ export async function appendForeign(deps: ForeignDependencies, receiverId: strin
     default:
       throw new TransmitterError('not_found', 'No such receiver.')
   }
+}
+
+function textOrNone(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined
 }

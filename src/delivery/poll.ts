@@ -10,6 +10,7 @@ import type { Registry } from '../store/registry.ts'
 import type { HandedOut, Page, SetStore } from '../store/set-store.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import type { Tracing } from '../telemetry/tracing.ts'
 import type { HeldOutcome, HeldPolls } from './held-polls.ts'
 import type { LimitsOf, ReceiverLimits } from './limits.ts'
 import type { Schedule } from './schedule.ts'
@@ -22,6 +23,7 @@ export interface PollDependencies {
   readonly limitsOf: LimitsOf
   readonly schedule: Schedule
   readonly metrics: Metrics
+  readonly tracing?: Tracing | undefined
   readonly logger: Logger
 }
 
@@ -85,7 +87,8 @@ export class Poll {
       },
       limits,
     )
-    this.#took(receiver.id, page, limits)
+    this.#took(receiver.id, page, limits, startedAt)
+    if (this.#deps.tracing !== undefined) traceSettled(this.#deps.tracing, receiver.id, request, page, startedAt)
     if (page.reported > 0) this.#deps.schedule.logReports(receiver.id)
     if (page.sets.length > 0 || page.moreAvailable || waitMs === 0) {
       metrics.pollSeconds.observe((performance.now() - startedAt) / 1000)
@@ -95,13 +98,14 @@ export class Poll {
 
     const take = async () => {
       // What was changed while the poll was held counts for it.
+      const takenAt = performance.now()
       const now = limitsOf((await this.#deps.registry.receiver(receiver.id)) ?? receiver)
       const found = await this.#deps.sets.poll(
         receiver.id,
         { ...this.#step(request, now), ack: [], reports: [], idlePollsMax: 0, answeredAtOnce: false },
         now,
       )
-      this.#took(receiver.id, found, now)
+      this.#took(receiver.id, found, now, takenAt)
       return found
     }
     const giveBack = (late: Page) => this.#giveBack(receiver.id, late.sets, limits)
@@ -152,8 +156,8 @@ export class Poll {
     return true
   }
 
-  #took(receiver: string, page: Page, limits: ReceiverLimits): void {
-    const { metrics, schedule } = this.#deps
+  #took(receiver: string, page: Page, limits: ReceiverLimits, startedAt: number): void {
+    const { metrics, schedule, tracing } = this.#deps
     if (page.settled > 0) metrics.acked.inc(page.settled)
     if (page.inFlightMs !== undefined) metrics.deliveryToAckSeconds.observe(page.inFlightMs / 1000)
     if (page.reported > 0) metrics.parked.inc({ reason: 'reported' }, page.reported)
@@ -161,11 +165,31 @@ export class Poll {
     if (page.parkedAsExpired > 0) metrics.parked.inc({ reason: 'expired' }, page.parkedAsExpired)
     if (page.sets.length > 0) {
       metrics.delivered.inc(page.sets.length)
+      tracing?.delivered(receiver, page.sets, performance.timeOrigin + startedAt)
       if (page.waitedMs !== undefined) metrics.publishToDeliverySeconds.observe(page.waitedMs / 1000)
       const again = page.sets.reduce((count, { attempt }) => (attempt > 1 ? count + 1 : count), 0)
       if (again > 0) metrics.redelivered.inc(again)
     }
     if (page.sweepInMs !== undefined) schedule.sweep(receiver, Math.min(page.sweepInMs, limits.redeliverAfterMs))
+  }
+}
+
+function traceSettled(
+  tracing: Tracing,
+  receiver: string,
+  { ack, setErrs }: PollRequest,
+  page: Page,
+  startedAt: number,
+): void {
+  const startedAtMs = performance.timeOrigin + startedAt
+  // Which of them were known, the script does not say.
+  if (page.settled > 0) tracing.acknowledged(receiver, ack, startedAtMs)
+  if (page.reported > 0) {
+    tracing.reported(
+      receiver,
+      setErrs.map(([jti, { err }]) => ({ jti, err })),
+      startedAtMs,
+    )
   }
 }
 

@@ -14,6 +14,7 @@ import type { Receiver } from '../store/receiver-store.ts'
 import type { Registry } from '../store/registry.ts'
 import type { AppendResult, NewSet, SetStore } from '../store/set-store.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import type { Tracing } from '../telemetry/tracing.ts'
 import type { LimitsOf } from './limits.ts'
 
 /** Who publishes, and what its credential limits it to. */
@@ -47,6 +48,7 @@ export interface PublishDependencies {
   readonly keys: KeyRing
   readonly limitsOf: LimitsOf
   readonly metrics: Metrics
+  readonly tracing?: Tracing | undefined
   /** Refuses until the public keys are published: no receiver could verify what was signed before. */
   readonly startup: { requireDone(): void }
 }
@@ -79,17 +81,25 @@ export class Publisher {
     this.#options = options
   }
 
-  /** @throws {TransmitterError} bad_request, forbidden, too_large (nothing applied), conflict, backlog_full, store_unavailable */
-  async publish(event: unknown, producer: Producer): Promise<Published> {
-    const [outcome] = await this.publishAll([event], producer)
+  /**
+   * @param traceparent of the producer's own trace.
+   * @throws {TransmitterError} bad_request, forbidden, too_large (nothing applied), conflict, backlog_full, store_unavailable
+   */
+  async publish(event: unknown, producer: Producer, traceparent?: string): Promise<Published> {
+    const [outcome] = await this.publishAll([event], producer, traceparent)
     if (outcome instanceof TransmitterError) throw outcome
     return outcome as Published
   }
 
   /** @returns one outcome per event, in order; each stands for itself. @throws {TransmitterError} too_large for the whole call */
-  async publishAll(events: readonly unknown[], producer: Producer): Promise<(Published | TransmitterError)[]> {
+  async publishAll(
+    events: readonly unknown[],
+    producer: Producer,
+    traceparent?: string,
+  ): Promise<(Published | TransmitterError)[]> {
     this.#deps.startup.requireDone()
-    const { registry } = this.#deps
+    const { registry, tracing } = this.#deps
+    const startedAtMs = Date.now()
     const revisionBefore = registry.revision
     const items: (Item | TransmitterError)[] = []
     for (const event of events) {
@@ -126,6 +136,16 @@ export class Publisher {
     for (const outcome of outcomes) {
       if (outcome instanceof TransmitterError) this.#deps.metrics.refusedEvents.inc({ code: outcome.code })
     }
+    tracing?.published(
+      open.flatMap(({ event, id, deliveries }) => {
+        const txn = event.txn ?? deriveTxn(producer.name, id)
+        return deliveries.flatMap(({ receiver, jti, result }) =>
+          result === 'queued' ? [{ receiver: receiver.id, jti, txn }] : [],
+        )
+      }),
+      startedAtMs,
+      traceparent,
+    )
     return outcomes
   }
 

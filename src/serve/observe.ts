@@ -14,10 +14,13 @@ import { SnapshotReader } from '../store/snapshot-reader.ts'
 import { WorkerRuns } from '../store/worker-runs.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
+import { openTracing, type Tracing, tracingOptions } from '../telemetry/tracing.ts'
 import type { Tls } from './tls.ts'
 
 export interface Observation {
   readonly metrics: Metrics
+  /** Absent without an endpoint. */
+  readonly tracing: Tracing | undefined
   readonly held: HeldEverywhere
   readonly runs: WorkerRuns
   /** The certificate of this listener is told from now on. */
@@ -35,7 +38,7 @@ export interface ObservedParts {
   readonly logger: Logger
 }
 
-export function observe(config: Config, resources: Resources, parts: ObservedParts): Observation {
+export async function observe(config: Config, resources: Resources, parts: ObservedParts): Promise<Observation> {
   const { heldPolls, jobs, limitsOf, isPublic, isWorker, logger } = parts
   const { redis, scripts, keys, registry, sets, keyStore } = resources
   const name = randomBytes(9).toString('base64url')
@@ -48,6 +51,7 @@ export function observe(config: Config, resources: Resources, parts: ObservedPar
   for (const { purpose, client } of resources.connections) {
     client.on('close', () => metrics.redisDisconnects.inc({ purpose }))
   }
+  const tracing = await openTracing(tracingOptions(config), logger)
   const runs = new WorkerRuns(redis, keys)
   const held = new HeldEverywhere(heldPolls, new HeldCounts(redis, scripts, keys), name)
   const snapshots = new Snapshots(
@@ -67,6 +71,7 @@ export function observe(config: Config, resources: Resources, parts: ObservedPar
   )
   return {
     metrics,
+    tracing,
     held,
     runs,
     follow: (listener, tls) => void followed.set(listener, tls),
@@ -75,7 +80,7 @@ export function observe(config: Config, resources: Resources, parts: ObservedPar
       if (isPublic) held.start()
     },
     async close() {
-      await Promise.all([snapshots.stop(), held.stop()])
+      await Promise.all([snapshots.stop(), held.stop(), tracing?.close()])
     },
   }
 }

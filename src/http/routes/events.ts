@@ -1,5 +1,5 @@
 /** Publishing: one event, a batch of them, or a SET issued elsewhere. */
-import type { FastifyPluginAsync } from 'fastify'
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { appendForeign, type ForeignDependencies } from '../../delivery/foreign.ts'
 import type { Publisher } from '../../delivery/publish.ts'
 import { TransmitterError } from '../../errors.ts'
@@ -19,7 +19,7 @@ export const eventRoutes: FastifyPluginAsync<EventRoutesOptions> = async (app, {
   app.post('/v1/events', { schema: publishEvent }, async (request, reply) => {
     const { producer } = requireScope(request.caller, 'publish', 'admin')
     const stop = metrics.publishSeconds.startTimer()
-    const published = await publisher.publish(request.body, producer).finally(stop)
+    const published = await publisher.publish(request.body, producer, traceparentOf(request)).finally(stop)
     return reply.code(202).send(published)
   })
 
@@ -29,7 +29,7 @@ export const eventRoutes: FastifyPluginAsync<EventRoutesOptions> = async (app, {
     if (faults.length > 0) throw new TransmitterError('bad_request', 'The batch is not valid.', { faults })
     const stop = metrics.publishSeconds.startTimer()
     const { items } = request.body as { items: unknown[] }
-    const outcomes = await publisher.publishAll(items, producer).finally(stop)
+    const outcomes = await publisher.publishAll(items, producer, traceparentOf(request)).finally(stop)
     const results = outcomes.map(outcome =>
       outcome instanceof TransmitterError ? problemOf(outcome) : { status: 202, ...outcome },
     )
@@ -51,6 +51,10 @@ export const eventRoutes: FastifyPluginAsync<EventRoutesOptions> = async (app, {
     }
     return reply.code(202).send(await appendForeign(foreign, id, request.body))
   })
+}
+
+function traceparentOf(request: FastifyRequest): string | undefined {
+  return request.headers.traceparent as string | undefined
 }
 
 function isSecevent(contentType: string | undefined): boolean {
