@@ -2,7 +2,7 @@
  * Writes what receivers reported in `setErrs` to the log and to metrics. The errors stream is the truth and the place
  * reached in it stands in Redis, so a lost job loses no report. Never the token.
  */
-import { errLabel } from '../protocol/set-error.ts'
+import { errLabel, truncate } from '../protocol/set-error.ts'
 import type { ReportEntry, SetStore } from '../store/set-store.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -10,6 +10,7 @@ import type { Metrics } from '../telemetry/metrics.ts'
 const BATCH = 500
 /** Beyond these a batch is one line of sums: a receiver must not fill the log. */
 const LINES_A_BATCH = 50
+const LOGGED_LENGTH_MAX = 256
 
 export class SetErrors {
   readonly #deps: { readonly sets: SetStore; readonly metrics: Metrics; readonly logger: Logger }
@@ -35,7 +36,7 @@ export class SetErrors {
     const { metrics, logger } = this.#deps
     for (const { jti, err, description, language, attempts } of reports.slice(0, LINES_A_BATCH)) {
       logger.warn(
-        { receiver, jti, setErr: err, description: oneLine(description), language, attempts },
+        { receiver, jti: oneLine(jti), setErr: oneLine(err), description: oneLine(description), language, attempts },
         'SET refused by its receiver',
       )
     }
@@ -51,5 +52,5 @@ export class SetErrors {
 
 /** JSON escapes control characters; what a terminal or a log viewer would still act on is taken out as well. */
 function oneLine(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').slice(0, 256)
+  return truncate(text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' '), LOGGED_LENGTH_MAX)
 }
