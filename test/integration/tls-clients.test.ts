@@ -132,9 +132,7 @@ describe('a client certificate', () => {
     // The same connection throughout: what counts is asked anew for each request.
     const agent = new Agent({ keepAlive: true, ca: ca.cert, cert: client.cert, key: client.key })
     const there = () =>
-      ask(`${other.publicUrl}/receivers/leaving/poll`, { body: NOW, tls: { agent } as never }).then(
-        ({ status }) => status,
-      )
+      ask(`${other.publicUrl}/receivers/leaving/poll`, { body: NOW, agent }).then(({ status }) => status)
     expect(await there()).toBe(200)
     await patch('leaving', null)
     const sinceMs = performance.now()

@@ -1,6 +1,6 @@
 /** One request as a test wants it: any header, any source address, any TLS. */
 import { once } from 'node:events'
-import { type IncomingHttpHeaders, type OutgoingHttpHeaders, request as plainRequest } from 'node:http'
+import { type Agent, type IncomingHttpHeaders, type OutgoingHttpHeaders, request as plainRequest } from 'node:http'
 import { request as tlsRequest } from 'node:https'
 import type { ConnectionOptions } from 'node:tls'
 
@@ -13,6 +13,8 @@ export interface Ask {
   /** Any of 127.0.0.0/8. */
   readonly localAddress?: string
   readonly tls?: ConnectionOptions
+  /** Absent: a connection of its own. */
+  readonly agent?: Agent
   /** Sends the headers, and a body never. */
   readonly open?: boolean
 }
@@ -30,7 +32,7 @@ export async function ask(url: string, options: Ask = {}): Promise<Answered> {
   const send = url.startsWith('https:') ? tlsRequest : plainRequest
   const request = send(url, {
     method: options.method ?? (body === undefined ? 'GET' : 'POST'),
-    agent: false,
+    agent: options.agent ?? false,
     ...tls,
     ...(localAddress === undefined ? {} : { localAddress }),
     headers: {
