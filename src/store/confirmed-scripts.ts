@@ -19,7 +19,8 @@ export interface Outcome {
 
 /** Replicas answer in a millisecond or so; those that need much longer are not there. */
 const WAIT_MS = 1000
-const LANES_MAX = 4
+/** While one waits, the next group gathers on another: more would only make the groups smaller. */
+const LANES_MAX = 2
 const GROUP_MAX = 256
 const RETRY_MS = 50
 /** After these, a connection leads to a server that is none of ours any more, or nowhere. */
@@ -27,7 +28,11 @@ const USELESS = /^READONLY|^MASTERDOWN|^LOADING|timed out|closed/i
 /** A slot on its way from one node to another. */
 const ON_ITS_WAY = /^(TRYAGAIN|ASK|CLUSTERDOWN)\b/
 
+/** Of a script's answer: whether replicas have to have it before it is told. */
+type Matters = (answer: unknown) => boolean
+
 interface Job {
+  readonly matters: Matters
   readonly script: ScriptName
   readonly keys: readonly string[]
   readonly args: readonly ScriptArgument[]
@@ -63,9 +68,14 @@ export class ConfirmedScripts {
   }
 
   /** @throws {TransmitterError} store_unavailable when it is not known whether it was applied, as other scripts do. */
-  run(script: ScriptName, keys: readonly string[], args: readonly ScriptArgument[]): Promise<Outcome> {
+  run(
+    script: ScriptName,
+    keys: readonly string[],
+    args: readonly ScriptArgument[],
+    matters: Matters = () => true,
+  ): Promise<Outcome> {
     return new Promise((resolve, reject) => {
-      this.#submit({ script, keys, args, deadlineMs: performance.now() + COMMAND_TIMEOUT_MS, resolve, reject })
+      this.#submit({ matters, script, keys, args, deadlineMs: performance.now() + COMMAND_TIMEOUT_MS, resolve, reject })
     })
   }
 
@@ -116,9 +126,13 @@ export class ConfirmedScripts {
   async #runGroup(shard: Shard, lane: Lane, jobs: readonly Job[]): Promise<void> {
     lane.isBusy = true
     const answered = (await Promise.all(jobs.map(job => this.#runJob(lane, job)))).filter(done => done !== undefined)
-    if (answered.length > 0) {
+    const { wait = [], told = [] } = Object.groupBy(answered, ({ job, answer }) =>
+      job.matters(answer) ? 'wait' : 'told',
+    )
+    for (const { job, answer } of told) job.resolve({ answer, isConfirmed: true })
+    if (wait.length > 0) {
       const isConfirmed = await this.#areReplicated(lane)
-      for (const { job, answer } of answered) job.resolve({ answer, isConfirmed })
+      for (const { job, answer } of wait) job.resolve({ answer, isConfirmed })
     }
     lane.isBusy = false
     if (shard.queue.length > 0) this.#schedule(shard)

@@ -209,10 +209,11 @@ export class SetStore {
     ]
     for (const report of step.reports) args.push(report.jti, report.err, report.description ?? '', report.language)
     const names = [k.log, k.ids, k.why, k.errors, k.done0, k.done1, k.acked, k.counts, k.receiver]
-    // What is only handed out need not be waited for: lost, it is handed out again.
+    if (this.#confirmed === undefined) return toPage(await this.#scripts.poll(names, args))
+    // A page is waited for as well as an acknowledgement: a master that was replaced and does not know it yet would
+    // hand out what its successor was told is acknowledged, and no replica follows it any more.
     const isSettling = step.ack.length + step.reports.length > 0
-    if (this.#confirmed === undefined || !isSettling) return toPage(await this.#scripts.poll(names, args))
-    const outcome = await this.#confirmed.run('poll', names, args)
+    const outcome = await this.#confirmed.run('poll', names, args, reply => isSettling || handsOut(reply))
     const page = toPage(outcome.answer)
     if (!outcome.isConfirmed && page.sets.length > 0) {
       // Failing costs a wait of R. What was acknowledged stays so, and is confirmed when it is acknowledged again.
@@ -420,6 +421,11 @@ export class SetStore {
   async reportsLogged(receiver: string, entryId: string): Promise<void> {
     await this.#redis.hset(this.#keys.of(receiver).counts, 'loggedReport', entryId).catch(storeFailure)
   }
+}
+
+function handsOut(reply: unknown): boolean {
+  const [word, , , , , , , , , fresh, old] = reply as PollReply
+  return word === 'ok' && fresh.length + old.length > 0
 }
 
 /** @throws {TransmitterError} not_found, rate_limited */
