@@ -1,4 +1,5 @@
 /** Queue names, job payloads and retry options: shared by what asks for jobs and what works on them. */
+import { BullMQAdapter } from '@bull-board/api/bullMQAdapter'
 import { type Static, Type } from '@sinclair/typebox'
 import { type ConnectionOptions, type JobsOptions, Queue } from 'bullmq'
 import type { Schedule } from './delivery/schedule.ts'
@@ -69,6 +70,11 @@ export class Jobs implements Schedule {
         return { queue, jobs: jobs as Record<JobState, number> }
       }),
     )
+  }
+
+  /** The queues for somebody to look at. */
+  boards(): BullMQAdapter[] {
+    return Object.values(this.#queues).map(queue => new BullMQAdapter(queue, { readOnlyMode: true }))
   }
 
   async close(): Promise<void> {

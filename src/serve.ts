@@ -195,6 +195,7 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
           audit: resources.audit,
           proxies,
           publicUrl: () => publicBase(config, urls.public),
+          boards: jobs.boards(),
         },
         { ...serverLimits, bodyBytesMax: config.PUBLISH_BODY_BYTES_MAX, tls: tls?.options('required') },
       )

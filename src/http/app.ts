@@ -19,12 +19,14 @@ import type { Proxies } from './proxies.ts'
 import type { Refusals } from './rate-limit.ts'
 import { countRefused } from './refused.ts'
 import { auditActs, auditRoute } from './routes/audit.ts'
+import { consoleRoutes } from './routes/console.ts'
 import { type EventRoutesOptions, eventRoutes } from './routes/events.ts'
 import { healthRoutes, type Readiness } from './routes/health.ts'
 import { jwksRoute } from './routes/jwks.ts'
 import { metricsRoute } from './routes/metrics.ts'
 import { describeRoutes } from './routes/openapi.ts'
 import { pollRoute } from './routes/poll.ts'
+import { type QueueRoutesOptions, queueRoutes } from './routes/queues.ts'
 import { receiverRoutes } from './routes/receivers.ts'
 import { setRoutes } from './routes/sets.ts'
 import { statsRoutes } from './routes/stats.ts'
@@ -62,6 +64,7 @@ export interface InternalDependencies extends EventRoutesOptions {
   readonly audit: AuditStore
   readonly proxies: Proxies
   readonly publicUrl: () => string
+  readonly boards: QueueRoutesOptions['boards']
 }
 
 export interface OpsDependencies {
@@ -102,6 +105,8 @@ export function buildInternalApp(deps: InternalDependencies, limits: ServerLimit
   describeOnly(app)
   describeRoutes(app, deps)
   app.register(healthRoutes, deps)
+  app.register(consoleRoutes)
+  app.register(queueRoutes, deps)
   app.register(async authenticated => {
     shedLoad(authenticated, deps.load)
     authenticated.addHook('onRequest', async request => {

@@ -42,7 +42,9 @@ afterAll(() => {
 describe('the description', () => {
   it('is valid OpenAPI 3.1', async () => {
     expect(description.openapi).toBe('3.1.0')
-    const { valid, errors } = await new Validator().validate(structuredClone(description) as object)
+    const { valid, errors } = await new Validator().validate(
+      structuredClone(description) as unknown as Record<string, unknown>,
+    )
     expect(errors ?? []).toEqual([])
     expect(valid).toBe(true)
   })

@@ -51,7 +51,7 @@ export function describeRoutes(app: FastifyInstance, { publicUrl }: DescriptionO
   app.register(async pages => {
     securePages(pages, policy({ 'img-src': "'self' data:" }))
     pages.get('/openapi.json', { schema: openapi }, async () => app.swagger())
-    pages.register(swaggerUi, { routePrefix: '/docs', uiConfig: { docExpansion: 'list', tryItOutEnabled: false } })
+    pages.register(swaggerUi, { routePrefix: '/docs', uiConfig: { docExpansion: 'list', layout: 'BaseLayout' } })
   })
 }
 

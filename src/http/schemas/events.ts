@@ -1,5 +1,6 @@
 /** Publishing: one event, a batch of them, or a SET issued elsewhere. */
-import { Type } from '@sinclair/typebox'
+import { type TSchema, Type } from '@sinclair/typebox'
+import type { FastifySchema } from 'fastify'
 import { PublishEvent } from '../../protocol/event.ts'
 import { byId } from './common.ts'
 import { problems } from './failures.ts'
@@ -16,7 +17,7 @@ export const Batch = Type.Object(
 const outcome = (statuses: readonly string[], description: string) =>
   Type.Unsafe<string>({ type: 'string', enum: statuses, description })
 
-export const eventSchemas = [
+export const eventSchemas: readonly TSchema[] = [
   { ...PublishEvent, $id: 'Event' },
   Type.Object(
     {
@@ -40,7 +41,7 @@ export const eventSchemas = [
 
 const tags = ['events']
 
-export const publishEvent = {
+export const publishEvent: FastifySchema = {
   tags,
   operationId: 'publishEvent',
   summary: 'Publish an event',
@@ -50,7 +51,7 @@ export const publishEvent = {
   response: { 202: { description: 'Taken by every addressed receiver.', ...ref('Published') }, ...problems(409, 413) },
 }
 
-export const publishBatch = {
+export const publishBatch: FastifySchema = {
   tags,
   operationId: 'publishBatch',
   summary: 'Publish many events',
@@ -76,7 +77,7 @@ export const publishBatch = {
   },
 }
 
-export const appendSet = {
+export const appendSet: FastifySchema = {
   tags,
   operationId: 'appendSet',
   summary: 'Append a SET issued elsewhere',

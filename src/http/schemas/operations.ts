@@ -1,5 +1,6 @@
 /** Stats, audit and the rest of what operators read. */
-import { type TProperties, Type } from '@sinclair/typebox'
+import { type TProperties, type TSchema, Type } from '@sinclair/typebox'
+import type { FastifySchema } from 'fastify'
 import { byId, count, pageOf, paging, time } from './common.ts'
 import { problems } from './failures.ts'
 import { ref } from './ref.ts'
@@ -19,7 +20,7 @@ const numbers: TProperties = {
   heldPolls: count('In the process that answers.'),
 }
 
-export const operationSchemas = [
+export const operationSchemas: readonly TSchema[] = [
   Type.Object(
     {
       receiver: Type.String(),
@@ -47,7 +48,7 @@ export const operationSchemas = [
 
 const tags = ['operations']
 
-export const showStats = {
+export const showStats: FastifySchema = {
   tags,
   operationId: 'showStats',
   summary: 'Count what a receiver holds',
@@ -56,7 +57,7 @@ export const showStats = {
   response: { 200: { description: 'The counts.', ...ref('Stats') }, ...problems(404) },
 }
 
-export const listStats = {
+export const listStats: FastifySchema = {
   tags,
   operationId: 'listStats',
   summary: 'Count what all receivers hold',
@@ -67,7 +68,7 @@ export const listStats = {
   },
 }
 
-export const listActs = {
+export const listActs: FastifySchema = {
   tags,
   operationId: 'listActs',
   summary: 'List administrative acts',
@@ -79,7 +80,7 @@ export const listActs = {
 const open = { tags, security: [] }
 const status = (value: string) => Type.Object({ status: Type.Literal(value) })
 
-export const livez = {
+export const livez: FastifySchema = {
   ...open,
   operationId: 'livez',
   summary: 'Is the process alive?',
@@ -87,7 +88,7 @@ export const livez = {
   response: { 200: { description: 'It is.', ...status('alive') } },
 }
 
-export const readyz = {
+export const readyz: FastifySchema = {
   ...open,
   operationId: 'readyz',
   summary: 'Is the process ready?',
@@ -98,7 +99,7 @@ export const readyz = {
   },
 }
 
-export const openapi = {
+export const openapi: FastifySchema = {
   ...open,
   operationId: 'openapi',
   summary: 'This description',

@@ -1,5 +1,6 @@
 /** The registry of receivers. */
-import { Type } from '@sinclair/typebox'
+import { type TSchema, Type } from '@sinclair/typebox'
+import type { FastifySchema } from 'fastify'
 import { ReceiverInput, ReceiverPatch } from '../../protocol/receiver.ts'
 import { byId, pageOf, paging, time } from './common.ts'
 import { problems } from './failures.ts'
@@ -7,7 +8,7 @@ import { ref } from './ref.ts'
 
 const always = Type.Required(Type.Pick(ReceiverInput, ['eventTypes', 'status', 'settings']))
 
-export const receiverSchemas = [
+export const receiverSchemas: readonly TSchema[] = [
   { ...ReceiverInput, $id: 'ReceiverInput' },
   { ...ReceiverPatch, $id: 'ReceiverPatch' },
   Type.Object(
@@ -25,7 +26,7 @@ export const receiverSchemas = [
 const tags = ['receivers']
 const record = { description: 'The receiver.', ...ref('Receiver') }
 
-export const createReceiver = {
+export const createReceiver: FastifySchema = {
   tags,
   operationId: 'createReceiver',
   summary: 'Register a receiver',
@@ -33,7 +34,7 @@ export const createReceiver = {
   response: { 201: { ...record, headers: { Location: { type: 'string' } } }, ...problems(409, 413) },
 }
 
-export const listReceivers = {
+export const listReceivers: FastifySchema = {
   tags,
   operationId: 'listReceivers',
   summary: 'List receivers',
@@ -42,7 +43,7 @@ export const listReceivers = {
   response: { 200: { description: 'A page.', ...pageOf(ref('Receiver')) }, ...problems() },
 }
 
-export const showReceiver = {
+export const showReceiver: FastifySchema = {
   tags,
   operationId: 'showReceiver',
   summary: 'Show a receiver',
@@ -50,7 +51,7 @@ export const showReceiver = {
   response: { 200: record, ...problems(404) },
 }
 
-export const patchReceiver = {
+export const patchReceiver: FastifySchema = {
   tags,
   operationId: 'patchReceiver',
   summary: 'Change a receiver',
@@ -61,7 +62,7 @@ export const patchReceiver = {
   response: { 200: record, ...problems(404, 409, 413) },
 }
 
-export const deleteReceiver = {
+export const deleteReceiver: FastifySchema = {
   tags,
   operationId: 'deleteReceiver',
   summary: 'Delete a receiver',

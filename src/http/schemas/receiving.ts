@@ -1,18 +1,19 @@
 /** The public listener: what receivers call. */
-import { Type } from '@sinclair/typebox'
+import { type TSchema, Type } from '@sinclair/typebox'
+import type { FastifySchema } from 'fastify'
 import { PollRequestSchema, PollResponseSchema } from '../../protocol/poll.ts'
 import { byId } from './common.ts'
 import { pollFailures } from './failures.ts'
 import { ref } from './ref.ts'
 
-export const receivingSchemas = [
+export const receivingSchemas: readonly TSchema[] = [
   { ...PollRequestSchema, $id: 'PollRequest' },
   { ...PollResponseSchema, $id: 'PollResponse' },
 ]
 
 const tags = ['receiving']
 
-export const poll = {
+export const poll: FastifySchema = {
   tags,
   operationId: 'poll',
   summary: 'Poll for SETs',
@@ -23,7 +24,7 @@ export const poll = {
   response: { 200: { description: 'SETs by jti; there may be none.', ...ref('PollResponse') }, ...pollFailures() },
 }
 
-export const jwks = {
+export const jwks: FastifySchema = {
   tags,
   operationId: 'jwks',
   summary: 'Public keys that SETs verify with',

@@ -1,5 +1,6 @@
 /** One receiver's SETs as an operator sees them. */
-import { type TProperties, Type } from '@sinclair/typebox'
+import { type TProperties, type TSchema, Type } from '@sinclair/typebox'
+import type { FastifySchema } from 'fastify'
 import { STATES } from '../../delivery/set-lists.ts'
 import { byId, count, pageOf, paging, time } from './common.ts'
 import { problems } from './failures.ts'
@@ -40,7 +41,7 @@ const inState: TProperties = {
   inStateSeconds: Type.Optional(Type.Number({ description: 'How long it has been in flight or owed again.' })),
 }
 
-export const setSchemas = [
+export const setSchemas: readonly TSchema[] = [
   Type.Object(
     {
       jti: Type.String(),
@@ -91,7 +92,7 @@ const tags = ['SETs']
 const moved = { description: 'How many.', ...ref('Moved') }
 const page = { description: 'A page.', ...pageOf(ref('ListedSet')) }
 
-export const listSets = {
+export const listSets: FastifySchema = {
   tags,
   operationId: 'listSets',
   summary: 'List SETs by state',
@@ -102,7 +103,7 @@ export const listSets = {
   response: { 200: page, ...problems(404) },
 }
 
-export const showSet = {
+export const showSet: FastifySchema = {
   tags,
   operationId: 'showSet',
   summary: 'Show where a SET is',
@@ -110,7 +111,7 @@ export const showSet = {
   response: { 200: { description: 'Where it is.', ...ref('Set') }, ...problems(404) },
 }
 
-export const listParked = {
+export const listParked: FastifySchema = {
   tags,
   operationId: 'listParked',
   summary: 'List dead letters',
@@ -119,7 +120,7 @@ export const listParked = {
   response: { 200: page, ...problems(404) },
 }
 
-export const requeueParked = {
+export const requeueParked: FastifySchema = {
   tags,
   operationId: 'requeueParked',
   summary: 'Deliver dead letters again',
@@ -129,7 +130,7 @@ export const requeueParked = {
   response: { 200: moved, ...problems(404, 413) },
 }
 
-export const discardParked = {
+export const discardParked: FastifySchema = {
   tags,
   operationId: 'discardParked',
   summary: 'Discard dead letters',
@@ -139,7 +140,7 @@ export const discardParked = {
   response: { 200: moved, ...problems(404, 413) },
 }
 
-export const replaySets = {
+export const replaySets: FastifySchema = {
   tags,
   operationId: 'replaySets',
   summary: 'Deliver acknowledged SETs again',
@@ -149,7 +150,7 @@ export const replaySets = {
   response: { 200: moved, ...problems(404, 409, 413) },
 }
 
-export const listErrors = {
+export const listErrors: FastifySchema = {
   tags,
   operationId: 'listErrors',
   summary: 'List what receivers reported',

@@ -1,5 +1,6 @@
 /** Opaque credentials. */
-import { Type } from '@sinclair/typebox'
+import { type TSchema, Type } from '@sinclair/typebox'
+import type { FastifySchema } from 'fastify'
 import { TokenInput } from '../../delivery/tokens.ts'
 import { pageOf, paging, time } from './common.ts'
 import { problems } from './failures.ts'
@@ -8,7 +9,7 @@ import { ref } from './ref.ts'
 const { expiresInSeconds: _expiresInSeconds, ...said } = TokenInput.properties
 const tokenId = Type.String({ description: 'Names the token, and is no secret.' })
 
-export const tokenSchemas = [
+export const tokenSchemas: readonly TSchema[] = [
   { ...TokenInput, $id: 'TokenInput' },
   Type.Object(
     {
@@ -24,7 +25,7 @@ export const tokenSchemas = [
 
 const tags = ['tokens']
 
-export const createToken = {
+export const createToken: FastifySchema = {
   tags,
   operationId: 'createToken',
   summary: 'Make a token',
@@ -43,7 +44,7 @@ export const createToken = {
   },
 }
 
-export const listTokens = {
+export const listTokens: FastifySchema = {
   tags,
   operationId: 'listTokens',
   summary: 'List tokens',
@@ -51,7 +52,7 @@ export const listTokens = {
   response: { 200: { description: 'A page.', ...pageOf(ref('Token')) }, ...problems() },
 }
 
-export const revokeToken = {
+export const revokeToken: FastifySchema = {
   tags,
   operationId: 'revokeToken',
   summary: 'Revoke a token',

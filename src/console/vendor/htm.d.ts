@@ -1,0 +1,2 @@
+// Served from the package under this name: see http/routes/console.ts.
+export { default } from 'htm'
