@@ -13,6 +13,8 @@ export interface Ask {
   /** Any of 127.0.0.0/8. */
   readonly localAddress?: string
   readonly tls?: ConnectionOptions
+  /** Request target as it goes on the wire, in place of that of the URL. */
+  readonly path?: string
   /** Absent: a connection of its own. */
   readonly agent?: Agent
   /** Sends the headers, and a body never. */
@@ -34,6 +36,7 @@ export async function ask(url: string, options: Ask = {}): Promise<Answered> {
     method: options.method ?? (body === undefined ? 'GET' : 'POST'),
     agent: options.agent ?? false,
     ...tls,
+    ...(options.path === undefined ? {} : { path: options.path }),
     ...(localAddress === undefined ? {} : { localAddress }),
     headers: {
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
