@@ -34,9 +34,10 @@ export class SetErrors {
 
   #write(receiver: string, reports: readonly ReportEntry[]): void {
     const { metrics, logger } = this.#deps
-    for (const { jti, err, description, language, attempts } of reports.slice(0, LINES_A_BATCH)) {
+    // The description may say anything about anybody: it is kept with the dead letter, for operators only (P-200).
+    for (const { jti, err, language, attempts } of reports.slice(0, LINES_A_BATCH)) {
       logger.warn(
-        { receiver, jti: oneLine(jti), setErr: oneLine(err), description: oneLine(description), language, attempts },
+        { receiver, jti: oneLine(jti), setErr: oneLine(err), language, attempts },
         'SET refused by its receiver',
       )
     }

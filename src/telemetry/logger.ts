@@ -11,9 +11,31 @@ export function createLogger(level: string): Logger {
     level,
     base: { pid: process.pid },
     timestamp: stdTimeFunctions.isoTime,
+    serializers: { err: describeError },
     redact: {
       paths: ['req.headers', '*.headers', '*.authorization', '*.token', '*.set', '*.body'],
       censor: '[redacted]',
     },
   })
+}
+
+interface DescribedError {
+  readonly type: string
+  readonly message: string
+  readonly code?: unknown
+  readonly stack?: string | undefined
+  readonly cause?: DescribedError
+}
+
+/** What an error says, and not what libraries hang on it: ioredis keeps the arguments of a command, which are SETs. */
+function describeError(error: unknown): DescribedError {
+  if (!(error instanceof Error)) return { type: typeof error, message: 'not an error' }
+  const { code } = error as NodeJS.ErrnoException
+  return {
+    type: error.name,
+    message: error.message,
+    ...(code === undefined ? {} : { code }),
+    stack: error.stack,
+    ...(error.cause instanceof Error ? { cause: describeError(error.cause) } : {}),
+  }
 }
