@@ -27,7 +27,7 @@ export interface StoredReceiver {
 }
 
 export interface ListPage<T> {
-  readonly items: readonly T[]
+  readonly items: T[]
   /** Where the next page begins; absent on the last. */
   readonly next?: string
 }

@@ -2,7 +2,8 @@
  * The audit log, and the hook that writes it: every administrative act of an authenticated caller, done or refused, before
  * it is answered. Whoever has no credential does nothing here and cannot fill the log.
  */
-import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyInstance } from 'fastify'
 import { RECEIVER_ID } from '../../protocol/receiver.ts'
 import type { AuditStore } from '../../store/audit-store.ts'
 import { requireScope } from '../authenticate.ts'
@@ -46,7 +47,7 @@ function named(target: string): string {
   return target === '' || RECEIVER_ID.test(target) ? target : '(not a name)'
 }
 
-export const auditRoute: FastifyPluginAsync<{ audit: AuditStore }> = async (app, { audit }) => {
+export const auditRoute: FastifyPluginAsyncTypebox<{ audit: AuditStore }> = async (app, { audit }) => {
   app.get('/v1/audit', { schema: listActs }, async request => {
     requireScope(request.caller, 'admin')
     const { limit, cursor } = pagingOf(request.query, ENTRY_CURSOR)

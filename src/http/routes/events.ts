@@ -1,5 +1,6 @@
 /** Publishing: one event, a batch of them, or a SET issued elsewhere. */
-import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
 import { appendForeign, type ForeignDependencies } from '../../delivery/foreign.ts'
 import type { Publisher } from '../../delivery/publish.ts'
 import { TransmitterError } from '../../errors.ts'
@@ -15,7 +16,10 @@ export interface EventRoutesOptions {
   readonly metrics: Metrics
 }
 
-export const eventRoutes: FastifyPluginAsync<EventRoutesOptions> = async (app, { publisher, foreign, metrics }) => {
+export const eventRoutes: FastifyPluginAsyncTypebox<EventRoutesOptions> = async (
+  app,
+  { publisher, foreign, metrics },
+) => {
   app.post('/v1/events', { schema: publishEvent }, async (request, reply) => {
     const { producer } = requireScope(request.caller, 'publish', 'admin')
     const stop = metrics.publishSeconds.startTimer()
@@ -36,7 +40,7 @@ export const eventRoutes: FastifyPluginAsync<EventRoutesOptions> = async (app, {
     return reply.send({ results })
   })
 
-  app.post<{ Params: { id: string } }>('/v1/receivers/:id/sets', { schema: appendSet }, async (request, reply) => {
+  app.post('/v1/receivers/:id/sets', { schema: appendSet }, async (request, reply) => {
     const {
       producer: { receivers },
       foreign: mayAppend,

@@ -1,5 +1,5 @@
 /** The registry: create, list, show, patch and delete receivers. */
-import type { FastifyPluginAsync } from 'fastify'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { Receivers } from '../../delivery/receivers.ts'
 import { TransmitterError } from '../../errors.ts'
 import type { Receiver } from '../../store/receiver-store.ts'
@@ -12,11 +12,10 @@ export interface ReceiverRoutesOptions {
   readonly publicUrl: () => string
 }
 
-interface ById {
-  readonly Params: { id: string }
-}
-
-export const receiverRoutes: FastifyPluginAsync<ReceiverRoutesOptions> = async (app, { receivers, publicUrl }) => {
+export const receiverRoutes: FastifyPluginAsyncTypebox<ReceiverRoutesOptions> = async (
+  app,
+  { receivers, publicUrl },
+) => {
   const show = ({ createdAtMs, updatedAtMs, ...receiver }: Receiver) => ({
     ...receiver,
     pollUrl: `${publicUrl().replace(/\/+$/, '')}/receivers/${receiver.id}/poll`,
@@ -38,31 +37,27 @@ export const receiverRoutes: FastifyPluginAsync<ReceiverRoutesOptions> = async (
     return { items: items.map(show), ...(next === undefined ? {} : { next }) }
   })
 
-  app.get<ById>('/v1/receivers/:id', { schema: showReceiver }, async request => {
+  app.get('/v1/receivers/:id', { schema: showReceiver }, async request => {
     requireScope(request.caller, 'admin', 'read')
     return show(await receivers.get(request.params.id))
   })
 
-  app.patch<ById>('/v1/receivers/:id', { schema: patchReceiver }, async request => {
+  app.patch('/v1/receivers/:id', { schema: patchReceiver }, async request => {
     requireScope(request.caller, 'admin')
     const receiver = show(await receivers.patch(request.params.id, request.body))
     request.act = { note: `${Object.keys(request.body as object).join(' ')}, status=${receiver.status}` }
     return receiver
   })
 
-  app.delete<ById & { Querystring: { force?: string } }>(
-    '/v1/receivers/:id',
-    { schema: deleteReceiver },
-    async (request, reply) => {
-      requireScope(request.caller, 'admin')
-      const { force } = request.query
-      if (force !== undefined && force !== 'true' && force !== 'false') {
-        throw new TransmitterError('bad_request', 'The query is not valid.', {
-          faults: [{ at: 'force', message: 'is neither true nor false' }],
-        })
-      }
-      await receivers.remove(request.params.id, force === 'true')
-      return reply.code(204).send()
-    },
-  )
+  app.delete('/v1/receivers/:id', { schema: deleteReceiver }, async (request, reply) => {
+    requireScope(request.caller, 'admin')
+    const { force } = request.query
+    if (force !== undefined && force !== 'true' && force !== 'false') {
+      throw new TransmitterError('bad_request', 'The query is not valid.', {
+        faults: [{ at: 'force', message: 'is neither true nor false' }],
+      })
+    }
+    await receivers.remove(request.params.id, force === 'true')
+    return reply.code(204).send()
+  })
 }

@@ -1,5 +1,6 @@
 /** One receiver's SETs as an operator sees them: where one is, lists by state, dead letters, replay, reports. */
-import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
 import type { DeadLetters } from '../../delivery/dead-letters.ts'
 import { type SetLists, STATES } from '../../delivery/set-lists.ts'
 import { TransmitterError } from '../../errors.ts'
@@ -23,12 +24,8 @@ export interface SetRoutesOptions {
   readonly deadLetters: DeadLetters
 }
 
-interface ById {
-  readonly Params: { id: string }
-}
-
-export const setRoutes: FastifyPluginAsync<SetRoutesOptions> = async (app, { lists, deadLetters }) => {
-  app.get<ById & { Querystring: { state?: string } }>('/v1/receivers/:id/sets', { schema: listSets }, async request => {
+export const setRoutes: FastifyPluginAsyncTypebox<SetRoutesOptions> = async (app, { lists, deadLetters }) => {
+  app.get('/v1/receivers/:id/sets', { schema: listSets }, async request => {
     requireScope(request.caller, 'admin', 'read')
     const { state = 'queued' } = request.query
     if (!Object.hasOwn(STATES, state)) {
@@ -39,42 +36,34 @@ export const setRoutes: FastifyPluginAsync<SetRoutesOptions> = async (app, { lis
     return lists.sets(request.params.id, state as keyof typeof STATES, limit, cursor)
   })
 
-  app.get<{ Params: { id: string; jti: string } }>(
-    '/v1/receivers/:id/sets/:jti',
-    { schema: showSet },
-    async request => {
-      requireScope(request.caller, 'admin', 'read')
-      return lists.locate(request.params.id, request.params.jti)
-    },
-  )
+  app.get('/v1/receivers/:id/sets/:jti', { schema: showSet }, async request => {
+    requireScope(request.caller, 'admin', 'read')
+    return lists.locate(request.params.id, request.params.jti)
+  })
 
-  app.get<ById & { Querystring: { reason?: string } }>(
-    '/v1/receivers/:id/parked',
-    { schema: listParked },
-    async request => {
-      requireScope(request.caller, 'admin', 'read')
-      const { limit, cursor } = pagingOf(request.query, AFTER_CURSOR)
-      const { reason } = request.query
-      if (reason !== undefined && typeof reason !== 'string') {
-        throw new TransmitterError('bad_request', 'The query is not valid.', {
-          faults: [{ at: 'reason', message: 'is given more than once' }],
-        })
-      }
-      return lists.parked(request.params.id, limit, cursor, reason)
-    },
-  )
+  app.get('/v1/receivers/:id/parked', { schema: listParked }, async request => {
+    requireScope(request.caller, 'admin', 'read')
+    const { limit, cursor } = pagingOf(request.query, AFTER_CURSOR)
+    const { reason } = request.query
+    if (reason !== undefined && typeof reason !== 'string') {
+      throw new TransmitterError('bad_request', 'The query is not valid.', {
+        faults: [{ at: 'reason', message: 'is given more than once' }],
+      })
+    }
+    return lists.parked(request.params.id, limit, cursor, reason)
+  })
 
-  app.post<ById>('/v1/receivers/:id/parked/requeue', { schema: requeueParked }, async request => {
+  app.post('/v1/receivers/:id/parked/requeue', { schema: requeueParked }, async request => {
     requireScope(request.caller, 'admin')
     return moved(request, await deadLetters.requeue(request.params.id, choiceOf(request.body)))
   })
 
-  app.delete<ById>('/v1/receivers/:id/parked', { schema: discardParked }, async request => {
+  app.delete('/v1/receivers/:id/parked', { schema: discardParked }, async request => {
     requireScope(request.caller, 'admin')
     return moved(request, await deadLetters.discard(request.params.id, choiceOf(request.body)))
   })
 
-  app.post<ById>('/v1/receivers/:id/replay', { schema: replaySets }, async request => {
+  app.post('/v1/receivers/:id/replay', { schema: replaySets }, async request => {
     requireScope(request.caller, 'admin')
     const faults = schemaFaults(Range, request.body)
     if (faults.length > 0) throw new TransmitterError('bad_request', 'The range is not valid.', { faults })
@@ -87,7 +76,7 @@ export const setRoutes: FastifyPluginAsync<SetRoutesOptions> = async (app, { lis
     return moved(request, await deadLetters.replay(request.params.id, fromMs as number, endMs))
   })
 
-  app.get<ById>('/v1/receivers/:id/errors', { schema: listErrors }, async request => {
+  app.get('/v1/receivers/:id/errors', { schema: listErrors }, async request => {
     requireScope(request.caller, 'admin', 'read')
     const { limit, cursor } = pagingOf(request.query, ENTRY_CURSOR)
     return lists.errors(request.params.id, limit, cursor)

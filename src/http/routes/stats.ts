@@ -1,12 +1,12 @@
 /** What receivers hold, exact and now. */
-import type { FastifyPluginAsync } from 'fastify'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { type Stats, totalsOf } from '../../delivery/stats.ts'
 import { requireScope } from '../authenticate.ts'
 import { pagingOf } from '../paging.ts'
 import { listStats, showStats } from '../schemas/operations.ts'
 
-export const statsRoutes: FastifyPluginAsync<{ stats: Stats }> = async (app, { stats }) => {
-  app.get<{ Params: { id: string } }>('/v1/receivers/:id/stats', { schema: showStats }, async request => {
+export const statsRoutes: FastifyPluginAsyncTypebox<{ stats: Stats }> = async (app, { stats }) => {
+  app.get('/v1/receivers/:id/stats', { schema: showStats }, async request => {
     requireScope(request.caller, 'admin', 'read')
     return stats.of(request.params.id)
   })

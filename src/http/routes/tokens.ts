@@ -1,12 +1,12 @@
 /** Opaque credentials: create, list, revoke. */
-import type { FastifyPluginAsync } from 'fastify'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { TokenInput, Tokens } from '../../delivery/tokens.ts'
 import type { TokenRecord } from '../../store/token-store.ts'
 import { requireScope } from '../authenticate.ts'
 import { pagingOf } from '../paging.ts'
 import { createToken, listTokens, revokeToken } from '../schemas/tokens.ts'
 
-export const tokenRoutes: FastifyPluginAsync<{ tokens: Tokens }> = async (app, { tokens }) => {
+export const tokenRoutes: FastifyPluginAsyncTypebox<{ tokens: Tokens }> = async (app, { tokens }) => {
   app.post('/v1/tokens', { schema: createToken }, async (request, reply) => {
     requireScope(request.caller, 'admin')
     const made = await tokens.create(request.body)
@@ -21,15 +21,11 @@ export const tokenRoutes: FastifyPluginAsync<{ tokens: Tokens }> = async (app, {
     return { items: items.map(show), ...(next === undefined ? {} : { next }) }
   })
 
-  app.delete<{ Params: { tokenId: string } }>(
-    '/v1/tokens/:tokenId',
-    { schema: revokeToken },
-    async (request, reply) => {
-      requireScope(request.caller, 'admin')
-      await tokens.revoke(request.params.tokenId)
-      return reply.code(204).send()
-    },
-  )
+  app.delete('/v1/tokens/:tokenId', { schema: revokeToken }, async (request, reply) => {
+    requireScope(request.caller, 'admin')
+    await tokens.revoke(request.params.tokenId)
+    return reply.code(204).send()
+  })
 }
 
 /** What was let in, for the audit log. Each is of a closed form. */

@@ -8,7 +8,7 @@ export const byId = Type.Object({ id: Type.String({ pattern: RECEIVER_ID_PATTERN
 export const time = (description: string) => Type.String({ format: 'date-time', description })
 export const count = (description?: string) => Type.Integer({ minimum: 0, ...(description ? { description } : {}) })
 
-export function paging(more: TProperties = {}) {
+export function paging<More extends TProperties = Record<never, never>>(more: More = {} as More) {
   return Type.Object({
     ...more,
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: LIMIT.max, default: LIMIT.default })),

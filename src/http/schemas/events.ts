@@ -41,7 +41,7 @@ export const eventSchemas: readonly TSchema[] = [
 
 const tags = ['events']
 
-export const publishEvent: FastifySchema = {
+export const publishEvent = {
   tags,
   operationId: 'publishEvent',
   summary: 'Publish an event',
@@ -49,9 +49,9 @@ export const publishEvent: FastifySchema = {
     'Makes one SET per addressed receiver. 202 says that every one of them took it; a 429 or 503 says which did, and the same call with the same `id` completes it.',
   body: ref('Event'),
   response: { 202: { description: 'Taken by every addressed receiver.', ...ref('Published') }, ...problems(409, 413) },
-}
+} satisfies FastifySchema
 
-export const publishBatch: FastifySchema = {
+export const publishBatch = {
   tags,
   operationId: 'publishBatch',
   summary: 'Publish many events',
@@ -75,9 +75,9 @@ export const publishBatch: FastifySchema = {
     },
     ...problems(413),
   },
-}
+} satisfies FastifySchema
 
-export const appendSet: FastifySchema = {
+export const appendSet = {
   tags,
   operationId: 'appendSet',
   summary: 'Append a SET issued elsewhere',
@@ -95,4 +95,4 @@ export const appendSet: FastifySchema = {
     },
     ...problems(404, 409, 413),
   },
-}
+} satisfies FastifySchema

@@ -48,16 +48,16 @@ export const operationSchemas: readonly TSchema[] = [
 
 const tags = ['operations']
 
-export const showStats: FastifySchema = {
+export const showStats = {
   tags,
   operationId: 'showStats',
   summary: 'Count what a receiver holds',
   description: 'Exact, now.',
   params: byId,
   response: { 200: { description: 'The counts.', ...ref('Stats') }, ...problems(404) },
-}
+} satisfies FastifySchema
 
-export const listStats: FastifySchema = {
+export const listStats = {
   tags,
   operationId: 'listStats',
   summary: 'Count what all receivers hold',
@@ -66,29 +66,29 @@ export const listStats: FastifySchema = {
     200: { description: 'A page, and totals of all.', ...pageOf(ref('Stats'), { totals: ref('StatsTotals') }) },
     ...problems(),
   },
-}
+} satisfies FastifySchema
 
-export const listActs: FastifySchema = {
+export const listActs = {
   tags,
   operationId: 'listActs',
   summary: 'List administrative acts',
   description: 'Newest first.',
   querystring: paging(),
   response: { 200: { description: 'A page.', ...pageOf(ref('Act')) }, ...problems() },
-}
+} satisfies FastifySchema
 
 const open = { tags, security: [] }
 const status = (value: string) => Type.Object({ status: Type.Literal(value) })
 
-export const livez: FastifySchema = {
+export const livez = {
   ...open,
   operationId: 'livez',
   summary: 'Is the process alive?',
   description: 'On every listener.',
   response: { 200: { description: 'It is.', ...status('alive') } },
-}
+} satisfies FastifySchema
 
-export const readyz: FastifySchema = {
+export const readyz = {
   ...open,
   operationId: 'readyz',
   summary: 'Is the process ready?',
@@ -97,13 +97,13 @@ export const readyz: FastifySchema = {
     200: { description: 'It is.', ...status('ready') },
     503: { description: 'It is not.', ...status('not ready') },
   },
-}
+} satisfies FastifySchema
 
-export const openapi: FastifySchema = {
+export const openapi = {
   ...open,
   operationId: 'openapi',
   summary: 'This description',
   response: {
     200: { description: 'OpenAPI 3.1.', type: 'object', additionalProperties: true },
   },
-}
+} satisfies FastifySchema

@@ -26,32 +26,32 @@ export const receiverSchemas: readonly TSchema[] = [
 const tags = ['receivers']
 const record = { description: 'The receiver.', ...ref('Receiver') }
 
-export const createReceiver: FastifySchema = {
+export const createReceiver = {
   tags,
   operationId: 'createReceiver',
   summary: 'Register a receiver',
   body: ref('ReceiverInput'),
   response: { 201: { ...record, headers: { Location: { type: 'string' } } }, ...problems(409, 413) },
-}
+} satisfies FastifySchema
 
-export const listReceivers: FastifySchema = {
+export const listReceivers = {
   tags,
   operationId: 'listReceivers',
   summary: 'List receivers',
   description: 'By id. A page may be shorter than `limit` while there is a `next`.',
   querystring: paging(),
   response: { 200: { description: 'A page.', ...pageOf(ref('Receiver')) }, ...problems() },
-}
+} satisfies FastifySchema
 
-export const showReceiver: FastifySchema = {
+export const showReceiver = {
   tags,
   operationId: 'showReceiver',
   summary: 'Show a receiver',
   params: byId,
   response: { 200: record, ...problems(404) },
-}
+} satisfies FastifySchema
 
-export const patchReceiver: FastifySchema = {
+export const patchReceiver = {
   tags,
   operationId: 'patchReceiver',
   summary: 'Change a receiver',
@@ -60,14 +60,16 @@ export const patchReceiver: FastifySchema = {
   consumes: ['application/json', 'application/merge-patch+json'],
   body: ref('ReceiverPatch'),
   response: { 200: record, ...problems(404, 409, 413) },
-}
+} satisfies FastifySchema
 
-export const deleteReceiver: FastifySchema = {
+export const deleteReceiver = {
   tags,
   operationId: 'deleteReceiver',
   summary: 'Delete a receiver',
   description: 'Only a disabled one, or any with `force=true`. Its id is not given out again.',
   params: byId,
-  querystring: Type.Object({ force: Type.Optional(Type.Boolean({ default: false })) }),
+  querystring: Type.Object({
+    force: Type.Optional(Type.Union([Type.Literal('true'), Type.Literal('false')], { default: 'false' })),
+  }),
   response: { 204: { description: 'Deleted.', type: 'null' }, ...problems(404, 409) },
-}
+} satisfies FastifySchema

@@ -13,7 +13,7 @@ export const receivingSchemas: readonly TSchema[] = [
 
 const tags = ['receiving']
 
-export const poll: FastifySchema = {
+export const poll = {
   tags,
   operationId: 'poll',
   summary: 'Poll for SETs',
@@ -22,9 +22,9 @@ export const poll: FastifySchema = {
   params: byId,
   body: ref('PollRequest'),
   response: { 200: { description: 'SETs by jti; there may be none.', ...ref('PollResponse') }, ...pollFailures() },
-}
+} satisfies FastifySchema
 
-export const jwks: FastifySchema = {
+export const jwks = {
   tags,
   operationId: 'jwks',
   summary: 'Public keys that SETs verify with',
@@ -48,4 +48,4 @@ export const jwks: FastifySchema = {
       }),
     },
   },
-}
+} satisfies FastifySchema

@@ -92,7 +92,7 @@ const tags = ['SETs']
 const moved = { description: 'How many.', ...ref('Moved') }
 const page = { description: 'A page.', ...pageOf(ref('ListedSet')) }
 
-export const listSets: FastifySchema = {
+export const listSets = {
   tags,
   operationId: 'listSets',
   summary: 'List SETs by state',
@@ -101,26 +101,26 @@ export const listSets: FastifySchema = {
     state: Type.Optional(Type.Unsafe<string>({ ...listable, default: 'queued' })),
   }),
   response: { 200: page, ...problems(404) },
-}
+} satisfies FastifySchema
 
-export const showSet: FastifySchema = {
+export const showSet = {
   tags,
   operationId: 'showSet',
   summary: 'Show where a SET is',
   params: Type.Object({ ...byId.properties, jti: Type.String() }),
   response: { 200: { description: 'Where it is.', ...ref('Set') }, ...problems(404) },
-}
+} satisfies FastifySchema
 
-export const listParked: FastifySchema = {
+export const listParked = {
   tags,
   operationId: 'listParked',
   summary: 'List dead letters',
   params: byId,
   querystring: paging({ reason: Type.Optional(named(REASONS)) }),
   response: { 200: page, ...problems(404) },
-}
+} satisfies FastifySchema
 
-export const requeueParked: FastifySchema = {
+export const requeueParked = {
   tags,
   operationId: 'requeueParked',
   summary: 'Deliver dead letters again',
@@ -128,9 +128,9 @@ export const requeueParked: FastifySchema = {
   params: byId,
   body: Choice,
   response: { 200: moved, ...problems(404, 413) },
-}
+} satisfies FastifySchema
 
-export const discardParked: FastifySchema = {
+export const discardParked = {
   tags,
   operationId: 'discardParked',
   summary: 'Discard dead letters',
@@ -138,9 +138,9 @@ export const discardParked: FastifySchema = {
   params: byId,
   body: Choice,
   response: { 200: moved, ...problems(404, 413) },
-}
+} satisfies FastifySchema
 
-export const replaySets: FastifySchema = {
+export const replaySets = {
   tags,
   operationId: 'replaySets',
   summary: 'Deliver acknowledged SETs again',
@@ -148,9 +148,9 @@ export const replaySets: FastifySchema = {
   params: byId,
   body: Range,
   response: { 200: moved, ...problems(404, 409, 413) },
-}
+} satisfies FastifySchema
 
-export const listErrors: FastifySchema = {
+export const listErrors = {
   tags,
   operationId: 'listErrors',
   summary: 'List what receivers reported',
@@ -158,4 +158,4 @@ export const listErrors: FastifySchema = {
   params: byId,
   querystring: paging(),
   response: { 200: { description: 'A page.', ...pageOf(ref('Report')) }, ...problems(404) },
-}
+} satisfies FastifySchema

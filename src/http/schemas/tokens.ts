@@ -25,7 +25,7 @@ export const tokenSchemas: readonly TSchema[] = [
 
 const tags = ['tokens']
 
-export const createToken: FastifySchema = {
+export const createToken = {
   tags,
   operationId: 'createToken',
   summary: 'Make a token',
@@ -42,20 +42,20 @@ export const createToken: FastifySchema = {
     },
     ...problems(413),
   },
-}
+} satisfies FastifySchema
 
-export const listTokens: FastifySchema = {
+export const listTokens = {
   tags,
   operationId: 'listTokens',
   summary: 'List tokens',
   querystring: paging(),
   response: { 200: { description: 'A page.', ...pageOf(ref('Token')) }, ...problems() },
-}
+} satisfies FastifySchema
 
-export const revokeToken: FastifySchema = {
+export const revokeToken = {
   tags,
   operationId: 'revokeToken',
   summary: 'Revoke a token',
   params: Type.Object({ tokenId }),
   response: { 204: { description: 'Revoked.', type: 'null' }, ...problems(404) },
-}
+} satisfies FastifySchema
