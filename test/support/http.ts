@@ -32,6 +32,7 @@ export interface Answered {
 export async function ask(url: string, options: Ask = {}): Promise<Answered> {
   const { token, headers = {}, body, localAddress, tls = {} } = options
   const send = url.startsWith('https:') ? tlsRequest : plainRequest
+  const text = typeof body === 'string' || body === undefined ? body : JSON.stringify(body)
   const request = send(url, {
     method: options.method ?? (body === undefined ? 'GET' : 'POST'),
     agent: options.agent ?? false,
@@ -40,23 +41,24 @@ export async function ask(url: string, options: Ask = {}): Promise<Answered> {
     ...(localAddress === undefined ? {} : { localAddress }),
     headers: {
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      // Node.js announces the body of a DELETE by itself in no way.
+      ...(text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
       ...headers,
     },
   })
   request.on('error', () => {})
   if (options.open) request.flushHeaders()
-  else request.end(typeof body === 'string' || body === undefined ? body : JSON.stringify(body))
+  else request.end(text)
   const [response] = await once(request, 'response')
-  let text = ''
-  for await (const chunk of response) text += chunk
+  let answer = ''
+  for await (const chunk of response) answer += chunk
   if (options.open) request.destroy()
   return {
     status: response.statusCode,
     headers: response.headers,
-    text,
+    text: answer,
     get body() {
-      return text === '' ? undefined : JSON.parse(text)
+      return answer === '' ? undefined : JSON.parse(answer)
     },
   }
 }
