@@ -163,6 +163,29 @@ describe('the wait (RFC 8936 §2.5, RFC 6202 §5.5)', () => {
   })
 })
 
+describe('an acknowledgement (RFC 8936 §2.1)', () => {
+  it('that was answered is kept by a Redis killed right after, with CONFIRM=fsynced (P-78)', async () => {
+    const server = await startPrivateRedis({ args: ['--appendfsync', 'always'] })
+    const durable = await openLab({ REDIS_URL: server.url, CONFIRM: 'fsynced', REDELIVER_AFTER_MS: String(R) })
+    const feed = await durable.feed()
+    const [acked, reported, left] = (await feed.publishMany(3)) as [string, string, string]
+    await feed.pollNow()
+    const answer = await feed.pollNow({ ack: [acked], setErrs: { [reported]: { err: 'invalid_key' } } })
+    await server.kill()
+    expect(answer.status).toBe(200)
+    await server.start()
+    await until('Redis is back', async () => (await feed.pollNow()).status === 200)
+    await feed.age(R, [left])
+    expect((await feed.pollNow()).jtis).toEqual([left])
+    expect((await feed.check()).states).toEqual(
+      new Map([
+        [reported, 'parked'],
+        [left, 'inflight'],
+      ]),
+    )
+  })
+})
+
 describe('redelivery (RFC 8936 §2.4)', () => {
   it('comes once per R at the most, however often is polled (P-96)', async () => {
     const feed = await lab.feed()
