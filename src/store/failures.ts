@@ -1,10 +1,11 @@
 /** Tells a Redis that is away or unwilling, which is worth a retry, from a bug, which is not. */
 import { TransmitterError } from '../errors.ts'
 
+/** NOSCRIPT: ioredis sends a script again by itself, but not twice, as when memory was short the first time. */
 const PASSING =
-  /^(LOADING|READONLY|MOVED|ASK|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|NOREPLICAS|BUSY|UNBLOCKED|NOAUTH|WRONGPASS|MISCONF)\b/
+  /^(NOSCRIPT|LOADING|READONLY|MOVED|ASK|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|NOREPLICAS|BUSY|UNBLOCKED|NOAUTH|WRONGPASS|MISCONF)\b/
 const AWAY =
-  /Connection is closed|Command timed out|max retries per request|Reached the max|Failed to refresh slots|ECONN|EPIPE|ENOENT|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND|None of startup nodes|All sentinels are unreachable|Stream isn't writeable|Cluster isn't ready/i
+  /Connection is closed|Command timed out|max retries per request|Reached the max|Failed to refresh slots|ECONN|EPIPE|ENOENT|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND|None of startup nodes|All sentinels are unreachable|Stream isn't writeable|Cluster isn't ready|Too many Cluster redirections|Socket timeout|aborted due to connection close/i
 
 /** @returns never: always throws; for `.catch(storeFailure)`. */
 export function storeFailure(error: unknown): never {
