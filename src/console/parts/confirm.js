@@ -25,6 +25,17 @@ export class Confirm extends Component {
     this.#dialog.current.showModal()
   }
 
+  /**
+   * @param {Props} _props
+   * @param {{ step: string }} before
+   */
+  componentDidUpdate(_props, before) {
+    // What had the focus is gone or was disabled meanwhile.
+    if (before.step !== this.state.step && this.state.step === 'done') {
+      this.#dialog.current.querySelector('button[type=submit]').focus()
+    }
+  }
+
   /** @param {Event} event */
   #run = async event => {
     event.preventDefault()
@@ -33,7 +44,6 @@ export class Confirm extends Component {
     try {
       const text = await this.props.question.run(progress => this.setState({ text: progress }))
       this.setState({ step: 'done', text })
-      this.#dialog.current?.querySelector('button[type=submit]')?.focus()
     } catch (error) {
       this.setState({ step: 'asked', text: '', error })
       this.props.onFailure(error)

@@ -183,8 +183,10 @@ function timelineOf(set) {
   const since = inStateSeconds === undefined ? '' : `for ${duration(inStateSeconds)}`
   const steps = []
   if (publishedAt !== undefined) steps.push({ at: time(publishedAt), what: 'Published: queued in the log', tone: '' })
-  if (attempts > 0) {
-    const what = attempts === 1 ? 'Delivered once' : `Delivered ${number(attempts)} times`
+  if (attempts > 0 || set.state === 'acknowledged') {
+    // How often is not known any more once it is acknowledged.
+    const what =
+      attempts === 0 ? 'Delivered' : attempts === 1 ? 'Delivered once' : `Delivered ${number(attempts)} times`
     steps.push({ at: '', what, tone: '' })
   }
   switch (set.state) {
