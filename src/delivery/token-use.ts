@@ -13,8 +13,8 @@ const WRITES_AT_ONCE = 50
 export class TokenUse {
   readonly #store: Pick<TokenStore, 'touch'>
   readonly #logger: Logger
-  /** Tokens whose use is noted already, and for how much longer that is good. */
-  readonly #noted = new LRUCache<string, true>({ max: 100_000, ttl: EVERY_MS })
+  /** Tokens whose use this process has noted, and until when that is good. */
+  readonly #noted = new LRUCache<string, number>({ max: 100_000 })
   #waiting = new Set<string>()
   #timer: NodeJS.Timeout | undefined
 
@@ -23,13 +23,14 @@ export class TokenUse {
     this.#logger = logger
   }
 
-  note(sha256: string, { usedAtMs = 0 }: TokenRecord): void {
-    if (this.#noted.has(sha256)) return
-    const goodForMs = usedAtMs + EVERY_MS - Date.now()
-    this.#noted.set(sha256, true, goodForMs > 0 ? { ttl: goodForMs } : {})
-    if (goodForMs > 0) return
+  /** @returns until when there is nothing to note of this token. */
+  note(sha256: string, { usedAtMs = 0 }: TokenRecord, nowMs: number): number {
+    const untilMs = Math.max(usedAtMs + EVERY_MS, this.#noted.get(sha256) ?? 0)
+    if (nowMs < untilMs) return untilMs
+    this.#noted.set(sha256, nowMs + EVERY_MS)
     this.#waiting.add(sha256)
     this.#timer ??= setTimeout(() => void this.flush(), WRITE_AFTER_MS).unref()
+    return nowMs + EVERY_MS
   }
 
   async flush(): Promise<void> {

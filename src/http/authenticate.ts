@@ -41,7 +41,7 @@ const SPARE_CHECKS = 20
 export class Authenticator {
   readonly #deps: AuthenticatorDependencies
   readonly #adminSha256: Buffer | undefined
-  readonly #callers = new WeakMap<TokenRecord, Caller>()
+  readonly #callers = new WeakMap<TokenRecord, { readonly caller: Caller; noteAtMs: number }>()
   readonly #oauthScopeNames: ScopeNames
   #spareChecks = { left: SPARE_CHECKS, second: 0 }
 
@@ -61,6 +61,9 @@ export class Authenticator {
   async identify(request: FastifyRequest): Promise<Caller> {
     const token = bearerToken(request)
     const sha256 = sha256Of(token)
+    // A token that is known is none of the others: most requests end here.
+    const known = this.#deps.registry.cachedToken(sha256)
+    if (known) return this.#byRecord(sha256, known)
     if (this.#adminSha256 !== undefined && timingSafeEqual(Buffer.from(sha256, 'hex'), this.#adminSha256)) return ADMIN
     if (isTokenWellFormed(token)) return this.#byToken(sha256, request)
     if (this.#deps.oauth !== undefined && COMPACT_JWS.test(token)) return this.#byAccessToken(token, sha256, request)
@@ -77,21 +80,24 @@ export class Authenticator {
   }
 
   async #byToken(sha256: string, request: FastifyRequest): Promise<Caller> {
-    const { registry, refusals, tokenUse } = this.#deps
-    let record = registry.cachedToken(sha256) ?? undefined
-    if (record === undefined) {
-      // An address over its limit has nothing looked up that cannot be there.
-      if (refusals.isOver(request) && !registry.mayBeToken(sha256)) throw invalid()
-      record = await registry.token(sha256)
+    const { registry, refusals } = this.#deps
+    // An address over its limit has nothing looked up that cannot be there.
+    if (refusals.isOver(request) && !registry.mayBeToken(sha256)) throw invalid()
+    const record = await registry.token(sha256)
+    if (record === undefined) throw invalid()
+    return this.#byRecord(sha256, record)
+  }
+
+  #byRecord(sha256: string, record: TokenRecord): Caller {
+    const nowMs = Date.now()
+    if (record.expiresAtMs !== undefined && record.expiresAtMs <= nowMs) throw invalid()
+    let known = this.#callers.get(record)
+    if (known === undefined) {
+      known = { caller: callerOf(record), noteAtMs: 0 }
+      this.#callers.set(record, known)
     }
-    if (record === undefined || (record.expiresAtMs !== undefined && record.expiresAtMs <= Date.now())) throw invalid()
-    tokenUse.note(sha256, record)
-    let caller = this.#callers.get(record)
-    if (caller === undefined) {
-      caller = callerOf(record)
-      this.#callers.set(record, caller)
-    }
-    return caller
+    if (nowMs >= known.noteAtMs) known.noteAtMs = this.#deps.tokenUse.note(sha256, record, nowMs)
+    return known.caller
   }
 
   async #byAccessToken(token: string, sha256: string, request: FastifyRequest): Promise<Caller> {

@@ -56,11 +56,9 @@ export class Load {
 
 /** To be registered before any other hook. */
 export function shedLoad(app: FastifyInstance, load: Pick<Load, 'isOver'>): void {
-  app.addHook('onRequest', async () => {
-    if (load.isOver) {
-      throw new TransmitterError('overloaded', 'The process has more to do than it can. Try again.', {
-        retryAfterSeconds: RETRY_AFTER_SECONDS,
-      })
-    }
+  app.addHook('onRequest', (_request, _reply, done) => {
+    if (!load.isOver) return done()
+    const options = { retryAfterSeconds: RETRY_AFTER_SECONDS }
+    done(new TransmitterError('overloaded', 'The process has more to do than it can. Try again.', options))
   })
 }

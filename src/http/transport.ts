@@ -14,10 +14,9 @@ export interface Transport {
 
 export function requireSecureTransport(app: FastifyInstance, transport: Transport): void {
   if (!transport.isBehindProxy && !transport.proxies.isConfigured) return
-  app.addHook('onRequest', async request => {
-    if (!isSecure(request, transport)) {
-      throw new TransmitterError('insecure_transport', 'Only requests that came over TLS are answered.')
-    }
+  app.addHook('onRequest', (request, _reply, done) => {
+    if (isSecure(request, transport)) return done()
+    done(new TransmitterError('insecure_transport', 'Only requests that came over TLS are answered.'))
   })
 }
 
