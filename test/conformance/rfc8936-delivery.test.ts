@@ -7,6 +7,7 @@ import { SetupError } from '../../src/errors.ts'
 import { FOREIGN_JTI_LENGTH_MAX } from '../../src/protocol/foreign-set.ts'
 import { type Feed, openLab, type Place } from '../support/feed.ts'
 import { foreignSet } from '../support/foreign-set.ts'
+import { scrape } from '../support/metrics.ts'
 import { startPrivateRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
 
@@ -207,6 +208,21 @@ describe('redelivery (RFC 8936 §2.4)', () => {
     expect((await feed.poll()).jtis).toEqual(jtis.slice(1))
     await feed.ack(jtis)
     expect((await feed.check()).states.size).toBe(0)
+  })
+
+  it('ends with the last attempt: the SET is a dead letter, listed and counted (P-97)', async () => {
+    const feed = await lab.feed({ settings: { maxAttempts: 3, parkAfterMs: 0 } })
+    const parked = async () =>
+      (await scrape(lab.transmitter)).value('setstream_sets_parked_total', { reason: 'attempts' }) ?? 0
+    const before = await parked()
+    const jti = await feed.publish()
+    for (let attempt = 1; attempt <= 3; attempt++) {
+      expect((await feed.pollNow()).jtis).toEqual([jti])
+      await feed.age(R)
+    }
+    expect((await feed.pollNow()).jtis).toEqual([])
+    expect((await feed.admin('GET', '/parked')).body.items).toMatchObject([{ jti, reason: 'attempts', attempts: 3 }])
+    expect((await parked()) - before).toBe(1)
   })
 
   it('follows a process that is killed while it writes the answer (P-103)', async () => {
