@@ -1,4 +1,5 @@
 /** How a listener's HTTP server is made: its limits in time and number, TLS, and answers to what is not HTTP. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ServerOptions } from 'node:https'
 import type { Socket } from 'node:net'
 import {
@@ -11,6 +12,7 @@ import {
   fastify,
   LogController,
 } from 'fastify'
+import { TransmitterError } from '../errors.ts'
 import type { Logger } from '../telemetry/logger.ts'
 
 export interface ServerLimits {
@@ -34,7 +36,12 @@ export function createApp(
   limits: ServerLimits,
   onError: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => unknown,
 ): FastifyInstance {
-  const http = { headersTimeout: limits.headerTimeoutMs, connectionsCheckingInterval: CHECK_EVERY_MS }
+  const http = {
+    headersTimeout: limits.headerTimeoutMs,
+    connectionsCheckingInterval: CHECK_EVERY_MS,
+    // Node.js refuses what is without Host by itself, in an answer that a cache may keep: ours below may not.
+    requireHostHeader: false,
+  }
   const options = {
     loggerInstance: logger as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -55,8 +62,22 @@ export function createApp(
   }
   const app = fastify(options as FastifyServerOptions)
   app.setErrorHandler(onError)
+  app.addHook('onRequest', requireHost)
+  app.server.on('checkExpectation', refuseExpectation)
   app.server.maxConnections = limits.connectionsMax
   return app
+}
+
+/** RFC 9112 §3.2. */
+async function requireHost({ headers, raw }: FastifyRequest): Promise<void> {
+  if (headers.host === undefined && raw.httpVersion !== '1.0') {
+    throw new TransmitterError('bad_request', 'The request names no host.')
+  }
+}
+
+/** Anything but 100-continue. RFC 9110 §10.1.1. */
+function refuseExpectation(_request: IncomingMessage, response: ServerResponse): void {
+  response.writeHead(417, { 'cache-control': 'no-store', connection: 'close', 'content-length': 0 }).end()
 }
 
 /** What is not HTTP, or took too long to become a request: answered without a word about what it was. */
