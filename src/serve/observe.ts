@@ -49,6 +49,7 @@ export async function observe(config: Config, resources: Resources, parts: Obser
     certificates: () => new Map([...followed].map(([listener, tls]) => [listener, tls.validToMs])),
   })
   for (const { purpose, client } of resources.connections) {
+    metrics.redisDisconnects.inc({ purpose }, 0)
     client.on('close', () => metrics.redisDisconnects.inc({ purpose }))
   }
   const tracing = await openTracing(tracingOptions(config), logger)

@@ -3,11 +3,14 @@
  * beside them, by one process only (facts.ts). Names carry their units; labels are bounded.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { FailureCode } from '../errors.ts'
 import { REGISTERED_SET_ERRORS } from '../protocol/set-error.ts'
 import { ExportedFacts } from './facts.ts'
 
 const POLL_OUTCOMES = ['sets', 'empty', 'timeout', 'displaced', 'aborted', 'refused'] as const
 const PARK_REASONS = ['reported', 'attempts', 'expired', 'disabled'] as const
+/** What alerts watch; of the other codes each is a series once it has happened. */
+const OWN_FAULTS = ['backlog_full', 'store_unavailable', 'overloaded', 'internal'] satisfies FailureCode[]
 const DISCARD_REASONS = ['operator', 'retention'] as const
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
@@ -85,11 +88,21 @@ export function createMetrics(sources: Sources) {
   const discarded = labelled('setstream_sets_discarded_total', 'Parked SETs discarded.', 'reason')
   const setErrors = labelled('setstream_set_errors_total', 'Reports in setErrs, by registered code or other.', 'err')
   const polls = labelled('setstream_polls_total', 'Polls, by outcome.', 'outcome')
+  const refused = labelled('setstream_refused_requests_total', 'Requests refused, by code.', 'listener', 'code')
+  const refusedEvents = labelled(
+    'setstream_refused_events_total',
+    'Events not published, or not to every receiver.',
+    'code',
+  )
   // From the start, so that the first of each is a rise and not a new series.
   for (const reason of PARK_REASONS) parked.inc({ reason }, 0)
   for (const reason of DISCARD_REASONS) discarded.inc({ reason }, 0)
   for (const err of [...REGISTERED_SET_ERRORS, 'other']) setErrors.inc({ err }, 0)
   for (const outcome of POLL_OUTCOMES) polls.inc({ outcome }, 0)
+  for (const code of OWN_FAULTS) {
+    refusedEvents.inc({ code }, 0)
+    for (const listener of ['public', 'internal']) refused.inc({ listener, code }, 0)
+  }
   return {
     registry,
     facts,
@@ -105,14 +118,10 @@ export function createMetrics(sources: Sources) {
     discarded,
     setErrors,
     unrouted: counter('setstream_unrouted_events_total', 'Events that no receiver is subscribed to.'),
-    refusedEvents: labelled(
-      'setstream_refused_events_total',
-      'Events not published, or not to every receiver.',
-      'code',
-    ),
+    refusedEvents,
     unknownMembers: counter('setstream_unknown_members_total', 'Members of polls that the protocol does not know.'),
     polls,
-    refused: labelled('setstream_refused_requests_total', 'Requests refused, by code.', 'listener', 'code'),
+    refused,
     redisDisconnects: labelled('setstream_redis_disconnects_total', 'Connections to Redis that ended.', 'purpose'),
     pollSeconds: histogram('setstream_poll_seconds', 'Time to answer a poll that was not held.', SECONDS),
     publishSeconds: histogram('setstream_publish_seconds', 'Time to answer a publish call.', SECONDS),
