@@ -55,7 +55,9 @@ export async function openResources(config: Config, logger: Logger): Promise<Res
   const level = confirmLevel(config.CONFIRM)
   const confirmed = typeof level === 'object' ? new ConfirmedScripts(target, level.replicas) : undefined
   opened.defer(() => confirmed?.close())
-  const receivers = new ReceiverStore(redis, scripts, keys)
+  const receivers = new ReceiverStore(redis, scripts, keys, (receiver, error) =>
+    logger.error({ receiver, err: error }, 'the record of a receiver cannot be read, and is passed over'),
+  )
   const tokens = new TokenStore(redis, scripts, keys)
   const epoch = new Epoch(redis, keys)
   const registry = new Registry(receivers, tokens, epoch)

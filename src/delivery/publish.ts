@@ -277,7 +277,9 @@ export class Publisher {
     const has = (status: Delivery['status']) => deliveries.some(delivery => delivery.status === status)
     if (has('unavailable') || unread !== undefined) {
       const cause = taken.find(({ failure }) => failure !== undefined)?.failure ?? unread
-      if (!(cause instanceof TransmitterError)) throw cause
+      if (!(cause instanceof TransmitterError) || cause.code === 'internal') {
+        return new TransmitterError('internal', 'The log of a receiver cannot be used as it is.', { extra, cause })
+      }
       return new TransmitterError(
         'store_unavailable',
         'Not every receiver’s log could be reached. Repeat the call with the same id.',

@@ -93,7 +93,7 @@ function clusterTarget(seeds: { host: string; port: number }[], redisOptions: Re
         clusterRetryStrategy: backOff,
         // The deadline of a command ends its redirections, and not their number.
         maxRedirections: 64,
-        slotsRefreshTimeout: COMMAND_TIMEOUT_MS,
+        slotsRefreshTimeout: CONNECT_TIMEOUT_MS,
       }
       const cluster = quiet(new Cluster(seeds, options))
       return purpose === 'requests' ? withDeadline(cluster, COMMAND_TIMEOUT_MS) : cluster

@@ -1,4 +1,5 @@
 /** Receivers and their settings: the registry's records. The status stands apart, since the scripts read it. */
+import { TransmitterError } from '../errors.ts'
 import type { Client as OtherCredential, ReceiverInput, Settings } from '../protocol/receiver.ts'
 import type { Client } from './connection.ts'
 import { storeFailure } from './failures.ts'
@@ -36,11 +37,14 @@ export class ReceiverStore {
   readonly #redis: Client
   readonly #scripts: Scripts
   readonly #keys: Keys
+  readonly #onDamaged: (id: string, error: unknown) => void
 
-  constructor(redis: Client, scripts: Scripts, keys: Keys) {
+  /** @param onDamaged told of a record that cannot be read and is passed over. */
+  constructor(redis: Client, scripts: Scripts, keys: Keys, onDamaged: (id: string, error: unknown) => void = () => {}) {
     this.#redis = redis
     this.#scripts = scripts
     this.#keys = keys
+    this.#onDamaged = onDamaged
   }
 
   /**
@@ -57,11 +61,26 @@ export class ReceiverStore {
     return made === 1 ? receiver : undefined
   }
 
+  /** @throws {TransmitterError} store_unavailable, internal for a record that cannot be read */
   async get(id: string): Promise<StoredReceiver | undefined> {
-    const fields = await this.#redis
-      .hmget(this.#keys.of(id).receiver, 'status', 'record', 'version')
-      .catch(storeFailure)
-    return toStored(id, fields)
+    try {
+      const key = this.#keys.of(id).receiver
+      return toStored(id, await this.#redis.hmget(key, 'status', 'record', 'version').catch(storeFailure))
+    } catch (error) {
+      if (error instanceof TransmitterError) throw error
+      throw new TransmitterError('internal', 'The record of a receiver cannot be read.', { cause: error })
+    }
+  }
+
+  /** As `get`, for whoever looks at many: one that cannot be read is passed over, since it must not stop the others. */
+  async getReadable(id: string): Promise<Receiver | undefined> {
+    try {
+      return (await this.get(id))?.receiver
+    } catch (error) {
+      if (!(error instanceof TransmitterError) || error.code !== 'internal') throw error
+      this.#onDamaged(id, error.cause)
+      return undefined
+    }
   }
 
   /** @returns 'changed' when the record is no longer the one that was read; undefined for an unknown receiver. */
@@ -89,8 +108,8 @@ export class ReceiverStore {
     const ids = await this.#redis
       .zrange(this.#keys.receivers, from, '+', 'BYLEX', 'LIMIT', 0, limit)
       .catch(storeFailure)
-    const found = await Promise.all(ids.map(id => this.get(id)))
-    const items = found.flatMap(stored => (stored === undefined ? [] : [stored.receiver]))
+    const found = await Promise.all(ids.map(id => this.getReadable(id)))
+    const items = found.filter(receiver => receiver !== undefined)
     const last = ids.at(-1)
     return ids.length === limit && last !== undefined ? { items, next: last } : { items }
   }
@@ -104,5 +123,7 @@ function toRecord(receiver: Receiver): string {
 function toStored(id: string, fields: (string | null)[]): StoredReceiver | undefined {
   const [status, record, version] = fields
   if (!status || !record) return undefined
-  return { receiver: { id, ...JSON.parse(record), status }, version: Number(version) }
+  const known = JSON.parse(record) as Partial<Receiver> | null
+  if (!known?.audience || !Array.isArray(known.eventTypes) || !known.settings) throw new Error('not a receiver')
+  return { receiver: { id, ...known, status } as Receiver, version: Number(version) }
 }

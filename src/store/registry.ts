@@ -206,7 +206,7 @@ export class Registry {
     const refreshed = before
       .catch(() => {})
       .then(async () => {
-        const receiver = (await this.#receivers.get(id))?.receiver
+        const receiver = await this.#receivers.getReadable(id)
         if (receiver === undefined) all.forget(id)
         else all.keep(receiver)
       })
