@@ -5,7 +5,9 @@
 
 /** At one look every two seconds, half an hour. */
 const SAMPLES_MAX = 900
-/** Rates are of so long a time: shorter ones jump about. */
+/** Of all receivers together: thousands of them are remembered for a shorter time. */
+const SAMPLES_IN_ALL = 200_000
+/** Rates are of so long a time at least: shorter ones jump about. */
 const RATE_WINDOW_MS = 12_000
 
 /**
@@ -30,12 +32,14 @@ export class History {
   /**
    * @param {string} name
    * @param {Sample} sample
+   * @param {number} [names] how many there are beside this one
    */
-  add(name, sample) {
+  add(name, sample, names = 1) {
     const samples = this.of(name)
     if (samples.length === 0) this.#samples.set(name, samples)
     samples.push(sample)
-    if (samples.length > SAMPLES_MAX) samples.shift()
+    const most = Math.max(2, Math.min(SAMPLES_MAX, Math.floor(SAMPLES_IN_ALL / names)))
+    while (samples.length > most) samples.shift()
   }
 
   /**
@@ -55,8 +59,10 @@ export class History {
 export function rateOf(samples, total) {
   const last = samples.at(-1)
   if (last === undefined) return undefined
-  const first = samples.find(({ atMs }) => atMs >= last.atMs - RATE_WINDOW_MS)
-  if (first === undefined || first === last) return undefined
+  const recent = samples.find(({ atMs }) => atMs >= last.atMs - RATE_WINDOW_MS)
+  // Looks may be further apart than that.
+  const first = recent === last ? samples.at(-2) : recent
+  if (first === undefined) return undefined
   // A receiver that was deleted takes its totals with it.
   return Math.max(0, ((last[total] - first[total]) * 1000) / (last.atMs - first.atMs))
 }

@@ -5,6 +5,8 @@
 
 /** Longer than polls are held: whoever polls at all has done so meanwhile. */
 const SILENT_MS = 180_000
+/** Until then it may be about to poll for the first time, or again. */
+const WAITS_SECONDS = 60
 /** Where no objective was agreed: several deliveries went by without an acknowledgement. */
 const LATE_SECONDS = 300
 
@@ -22,7 +24,7 @@ export function troublesOf(stats, nowMs, sloMs) {
   if (stats.status === 'enabled' && open > 0 && stats.heldPolls === 0 && nowMs - polledMs > SILENT_MS) {
     found.push({
       kind: 'silent',
-      severity: 3,
+      severity: stats.oldestUnackedSeconds > WAITS_SECONDS ? 3 : 2,
       label: stats.lastPollAt === undefined ? 'never polled' : 'silent',
       advice:
         'SETs wait and the receiver does not poll. Is it running? Does it reach its poll URL, with a token that holds?',

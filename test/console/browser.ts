@@ -33,7 +33,8 @@ export interface Visit {
   readonly page: Page
   /** What should not have happened. */
   readonly complaints: string[]
-  picture(name: string): Promise<void>
+  /** Of the whole page, unless only what a dialog leaves visible is meant. */
+  picture(name: string, fullPage?: boolean): Promise<void>
 }
 
 /** A browser with nothing in it, of which only requests to `origin` are expected. */
@@ -53,8 +54,8 @@ export async function visit(browser: Browser, origin: string, options: BrowserCo
     context,
     page,
     complaints,
-    async picture(name) {
-      await page.screenshot({ path: join(PICTURES, `${name}.png`), fullPage: true })
+    async picture(name, fullPage = true) {
+      await page.screenshot({ path: join(PICTURES, `${name}.png`), fullPage })
     },
   }
 }

@@ -28,7 +28,8 @@ export class DepthChart extends Component {
   #draw = () => {
     this.#plot?.destroy()
     this.#plot = new UPlot(optionsOf(this.#box.current), dataOf(this.props.samples), this.#box.current)
-    this.#tellLast()
+    // Only then does it take what its legend is to tell.
+    this.#plot.hooks.ready = [() => this.#tellLast()]
   }
 
   componentDidMount() {
@@ -95,11 +96,17 @@ function optionsOf(box) {
     height: HEIGHT,
     cursor: { drag: { x: false, y: false } },
     scales: {
-      x: { range: (_plot, min, max) => [Math.min(min ?? max, max - SPAN_MIN_SECONDS), max] },
+      x: {
+        // Not what uPlot takes for the range: to one sample alone it gives a whole day.
+        range: ({ data: [times] }) => {
+          const last = times.at(-1) ?? 0
+          return [Math.min(times[0] ?? last, last - SPAN_MIN_SECONDS), last]
+        },
+      },
       y: { range: (_plot, _min, max) => [0, Math.max(5, max * 1.1)] },
     },
     axes: [
-      { ...axis, space: 80, values: (_plot, ticks) => ticks.map(clock) },
+      { ...axis, space: 80, size: 32, values: (_plot, ticks) => ticks.map(clock) },
       { ...axis, size: 56, values: (_plot, ticks) => ticks.map(tick => (Number.isInteger(tick) ? number(tick) : '')) },
     ],
     series: [

@@ -74,7 +74,7 @@ export class Confirm extends Component {
             typed !== undefined &&
             html`
               <label>
-                Type <code>${typed}</code> to go on
+                <span>Type <code>${typed}</code> to go on</span>
                 <input
                   name="typed"
                   autocomplete="off"

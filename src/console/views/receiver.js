@@ -62,7 +62,7 @@ export class ReceiverView extends Component {
       <${Failure} error=${error} />
       ${
         stats === undefined || record === undefined
-          ? error === undefined && html`<p role="status">Loading …</p>`
+          ? error === undefined && html`<p role="status" aria-busy="true">Loading …</p>`
           : this.#renderReceiver(stats, record)
       }
     `
@@ -109,7 +109,7 @@ export class ReceiverView extends Component {
             hint: `${number(stats.delivered)} in all`,
           },
           { title: 'Acked/s', value: rateText(rateOf(samples, 'acked')), hint: `${number(stats.acked)} in all` },
-          { title: 'Held', value: size(stats.bytes), hint: 'Bytes of the SETs held.' },
+          { title: 'Size', value: size(stats.bytes), hint: 'Of the SETs held.' },
         ]}
       />
       <section aria-labelledby="depth">

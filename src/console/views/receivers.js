@@ -105,7 +105,7 @@ export class Receivers extends Component {
       const atMs = Date.now()
       history.add('', sampleOf(totals, atMs))
       const rows = items.map(stats => {
-        history.add(stats.receiver, sampleOf(stats, atMs))
+        history.add(stats.receiver, sampleOf(stats, atMs), items.length)
         const samples = history.of(stats.receiver)
         const sloMs = Number(this.#records.get(stats.receiver)?.settings.sloMs ?? 0)
         return {
@@ -129,7 +129,7 @@ export class Receivers extends Component {
       <h1 class="unseen">Receivers</h1>
       <${Failure} error=${error} />
       ${error !== undefined && totals !== undefined && html`<p class="hint">What is shown is what was seen before.</p>`}
-      ${totals === undefined ? error === undefined && html`<p role="status">Counting …</p>` : this.#renderSummary(totals)}
+      ${totals === undefined ? error === undefined && html`<p role="status" aria-busy="true">Counting …</p>` : this.#renderSummary(totals)}
       ${totals !== undefined && rows.length === 0 && html`<${NoReceivers} />`}
       ${rows.length > 0 && this.#renderTable()}
     `

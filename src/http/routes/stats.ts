@@ -15,6 +15,8 @@ export const statsRoutes: FastifyPluginAsyncTypebox<{ stats: Stats }> = async (a
     requireScope(request.caller, 'admin', 'read')
     const { limit, cursor } = pagingOf(request.query)
     const { items, next } = await stats.page(limit, cursor)
-    return { items, totals: totalsOf(await stats.every()), ...(next === undefined ? {} : { next }) }
+    // One page that has them all is not counted a second time.
+    const all = cursor === undefined && next === undefined ? items : await stats.every()
+    return { items, totals: totalsOf(all), ...(next === undefined ? {} : { next }) }
   })
 }

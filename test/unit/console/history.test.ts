@@ -18,10 +18,13 @@ describe('what the console remembers', () => {
     expect(rateOf(samples, 'published')).toBe(5)
   })
 
-  it('tells no rate from one look, nor from looks too far apart', () => {
+  it('tells no rate from one look', () => {
     expect(rateOf([], 'published')).toBeUndefined()
     expect(rateOf([at(0, 5)], 'published')).toBeUndefined()
-    expect(rateOf([at(0, 5), at(100, 50)], 'published')).toBeUndefined()
+  })
+
+  it('tells the rate between two looks that were further apart', () => {
+    expect(rateOf([at(0, 5), at(100, 55)], 'published')).toBe(0.5)
   })
 
   it('tells no negative rate when a receiver was deleted with its totals', () => {
@@ -38,5 +41,13 @@ describe('what the console remembers', () => {
     expect(history.of('a').length).toBeLessThan(1000)
     expect(history.of('a').at(-1)).toEqual(at(1999, 1999))
     expect(history.of('b')).toEqual([])
+  })
+
+  it('remembers many receivers for a shorter time, but enough for a rate', () => {
+    const history = new History()
+    for (let i = 0; i < 50; i++) history.add('a', at(i, i), 10_000)
+    expect(history.of('a')).toHaveLength(20)
+    for (let i = 0; i < 50; i++) history.add('b', at(i, i), 1_000_000)
+    expect(history.of('b')).toHaveLength(2)
   })
 })

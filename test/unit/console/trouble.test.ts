@@ -34,6 +34,12 @@ describe('for whom events do not flow', () => {
     expect(kinds({ queued: 1, lastPollAt: ago(60) })).toEqual([])
   })
 
+  it('is urgent once a SET has waited for a minute', () => {
+    const silent = { ...idle, queued: 1, lastPollAt: ago(200) }
+    expect(severityOf(troublesOf({ ...silent, oldestUnackedSeconds: 5 }, nowMs))).toBe(2)
+    expect(severityOf(troublesOf({ ...silent, oldestUnackedSeconds: 61 }, nowMs))).toBe(3)
+  })
+
   it('is not a receiver whose poll is held, for however long', () => {
     expect(kinds({ inFlight: 1, lastPollAt: ago(200), heldPolls: 1 })).toEqual([])
   })

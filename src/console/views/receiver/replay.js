@@ -51,7 +51,7 @@ export class Replay extends Component {
             ? html`
                 <form class="fields" onSubmit=${this.#ask}>
                   <label>Acknowledged from <input type="datetime-local" name="from" step="1" required /></label>
-                  <label>to <small>(empty: until now)</small> <input type="datetime-local" name="to" step="1" /></label>
+                  <label><span>to <small>(empty: until now)</small></span> <input type="datetime-local" name="to" step="1" /></label>
                   <button type="submit" disabled=${stats.retained === 0}>Replay …</button>
                 </form>
               `
