@@ -79,14 +79,15 @@ export const FAULTS = {
     run: async ({ transmitters, workers }, which) => one([...transmitters, ...workers], which).signal('SIGUSR2'),
   },
   'crash-redis': { weight: 2, run: ({ redis }, _, howLong) => redis.crash(ms(howLong, 0, 1500)) },
+  'power-cut': { weight: 1, run: ({ redis }, _, howLong) => redis.powerCut(ms(howLong, 0, 1500)) },
   'freeze-redis': { weight: 2, run: ({ redis }, _, howLong) => redis.freeze(ms(howLong, 100, 3000)) },
   'freeze-replicas': { weight: 1, run: ({ redis }, _, howLong) => redis.freezeReplicas(ms(howLong, 500, 3000)) },
   'fail-over': {
     weight: 2,
     needsReplicas: true,
-    run: async ({ redis }) => {
+    run: async ({ redis }, which, howLong) => {
       await redis.untilWhole()
-      await redis.failOver()
+      await redis.failOver(which < 0.5 ? 0 : ms(howLong, 50, 800))
     },
   },
   'hand-over': { weight: 2, needsReplicas: true, run: ({ redis }) => redis.handOver() },
@@ -128,13 +129,21 @@ export function isOfProcesses(fault: FaultName): boolean {
   return OF_PROCESSES.includes(fault)
 }
 
-export function makeSchedule(seed: number, seconds: number, hasReplicas: boolean): ScheduledFault[] {
+/** @param kinds of these only; empty: of all that `hasReplicas` allows. */
+export function makeSchedule(
+  seed: number,
+  seconds: number,
+  hasReplicas: boolean,
+  kinds: readonly string[],
+): ScheduledFault[] {
   const random = new Random(seed)
   const bag = Object.entries(FAULTS as Record<FaultName, Fault>).flatMap(([name, { weight, needsReplicas }]) =>
-    needsReplicas && !hasReplicas ? [] : new Array<FaultName>(weight).fill(name as FaultName),
+    (needsReplicas && !hasReplicas) || (kinds.length > 0 && !kinds.includes(name))
+      ? []
+      : new Array<FaultName>(weight).fill(name as FaultName),
   )
   const schedule: ScheduledFault[] = []
-  for (let atMs = 2000; atMs < seconds * 1000 - 3000; atMs += random.between(300, 2500)) {
+  for (let atMs = 2000; bag.length > 0 && atMs < seconds * 1000 - 3000; atMs += random.between(300, 2500)) {
     schedule.push({ atMs, fault: random.pick(bag), which: random.next(), howLong: random.next() })
   }
   return schedule

@@ -1,4 +1,7 @@
 /** A Redis server with replicas behind a proxy: what transmitters reach, and what can happen to it. */
+import { readdir, stat, truncate } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { type PrivateRedis, startRedisProcess } from '../test/support/redis-process.ts'
 import { until } from '../test/support/until.ts'
@@ -14,10 +17,12 @@ interface Server {
 export class ReplicatedRedis {
   readonly url: string
   readonly network: Network
+  readonly #fsync: 'always' | 'everysec'
   #master: Server
   #replicas: Server[]
 
-  private constructor(master: Server, replicas: Server[], network: Network) {
+  private constructor(fsync: 'always' | 'everysec', master: Server, replicas: Server[], network: Network) {
+    this.#fsync = fsync
     this.#master = master
     this.#replicas = replicas
     this.network = network
@@ -31,7 +36,7 @@ export class ReplicatedRedis {
     ]
     const servers = await Promise.all(Array.from({ length: replicas + 1 }, () => startServer(args)))
     const [master, ...others] = servers as [Server, ...Server[]]
-    const set = new ReplicatedRedis(master, others, await startNetwork(master.process.port))
+    const set = new ReplicatedRedis(fsync, master, others, await startNetwork(master.process.port))
     await Promise.all(others.map(({ redis }) => redis.replicaof('127.0.0.1', master.process.port)))
     await set.untilWhole()
     return set
@@ -45,14 +50,35 @@ export class ReplicatedRedis {
   /** SIGKILL, and back with what its append-only file holds. */
   async crash(awayMs: number): Promise<void> {
     await this.#master.process.kill()
-    await new Promise(resolve => setTimeout(resolve, awayMs))
+    await delay(awayMs)
     await this.#master.process.start()
   }
 
-  /** The master dies; the replica that has most takes its place, as Sentinel would choose; the dead one comes back as a replica. */
-  async failOver(): Promise<void> {
+  /** Power fails: as a crash, and what was not on disk is gone. With `everysec` that is what the last second brought. */
+  async powerCut(awayMs: number): Promise<void> {
+    const { process } = this.#master
+    const file = await appendFile(process.directory)
+    const { size } = await stat(file)
+    await delay(1000)
+    await process.kill()
+    if (this.#fsync === 'everysec' && (await stat(file)).size > size) await truncate(file, size)
+    await delay(awayMs)
+    await process.start()
+  }
+
+  /**
+   * The master dies; the replica that has most takes its place, as Sentinel would choose; the dead one comes back as a
+   * replica.
+   * @param lagMs for so long nothing had reached the replicas.
+   */
+  async failOver(lagMs: number): Promise<void> {
     const old = this.#master
+    if (lagMs > 0) {
+      for (const { process } of this.#replicas) process.freeze()
+      await delay(lagMs)
+    }
     await old.process.kill()
+    for (const { process } of this.#replicas) process.thaw()
     this.network.cut()
     const offsets = await Promise.all(this.#replicas.map(({ redis }) => replicationOffset(redis)))
     const best = offsets.indexOf(Math.max(...offsets))
@@ -89,14 +115,14 @@ export class ReplicatedRedis {
   async freeze(ms: number): Promise<void> {
     const { process } = this.#master
     process.freeze()
-    await new Promise(resolve => setTimeout(resolve, ms))
+    await delay(ms)
     process.thaw()
   }
 
   async freezeReplicas(ms: number): Promise<void> {
     const replicas = [...this.#replicas]
     for (const { process } of replicas) process.freeze()
-    await new Promise(resolve => setTimeout(resolve, ms))
+    await delay(ms)
     for (const { process } of replicas) process.thaw()
   }
 
@@ -104,7 +130,7 @@ export class ReplicatedRedis {
   async fillUp(ms: number): Promise<void> {
     const { redis } = this.#master
     await redis.config('SET', 'maxmemory', '1mb')
-    await new Promise(resolve => setTimeout(resolve, ms))
+    await delay(ms)
     await redis.config('SET', 'maxmemory', '0')
   }
 
@@ -112,7 +138,7 @@ export class ReplicatedRedis {
   async refuseWrites(ms: number): Promise<void> {
     const { redis } = this.#master
     await redis.config('SET', 'min-replicas-to-write', '9')
-    await new Promise(resolve => setTimeout(resolve, ms))
+    await delay(ms)
     await redis.config('SET', 'min-replicas-to-write', '0')
   }
 
@@ -147,6 +173,16 @@ async function startServer(args: readonly string[]): Promise<Server> {
   const redis = new Redis(process.url, { replyMapping: 'legacy', retryStrategy: () => 50, maxRetriesPerRequest: null })
   redis.on('error', () => {})
   return { process, redis }
+}
+
+/** The one that is written to. */
+async function appendFile(directory: string): Promise<string> {
+  const folder = join(directory, 'appendonlydir')
+  const files = (await readdir(folder)).filter(name => name.endsWith('.incr.aof'))
+  const sequence = (name: string) => Number(/\.(\d+)\.incr\.aof$/.exec(name)?.[1])
+  const last = files.toSorted((a, b) => sequence(b) - sequence(a))[0]
+  if (last === undefined) throw new Error('there is no append-only file')
+  return join(folder, last)
 }
 
 async function replicationOffset(redis: Redis): Promise<number> {

@@ -44,10 +44,8 @@ const ADMIN_TOKEN = 'sst_chaos_administrator'
 const PREFIX = 'chaos'
 const HEALING_MS = 120_000
 
-const only = values.faults === '' ? undefined : values.faults.split(',')
-const schedule = makeSchedule(seed, seconds, values.confirm !== 'fsynced').filter(
-  ({ fault }) => only === undefined || only.includes(fault),
-)
+const kinds = values.faults === '' ? [] : values.faults.split(',')
+const schedule = makeSchedule(seed, seconds, values.confirm !== 'fsynced', kinds)
 console.log(
   `chaos: ${seconds} s, seed ${seed}, CONFIRM=${values.confirm}, appendfsync ${values.fsync}, ${schedule.length} faults`,
 )
