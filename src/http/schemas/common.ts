@@ -23,3 +23,8 @@ export function pageOf(item: TSchema, more: TProperties = {}) {
     next: Type.Optional(Type.String({ description: 'The cursor of the next page; absent on the last.' })),
   })
 }
+
+/** What a call answers. Of its type only so much is told as can be written down in declarations of the built package. */
+export function answer(description: string, schema: TSchema): { readonly description: string } {
+  return { description, ...schema }
+}

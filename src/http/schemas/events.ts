@@ -2,7 +2,7 @@
 import { type TSchema, Type } from '@sinclair/typebox'
 import type { FastifySchema } from 'fastify'
 import { PublishEvent } from '../../protocol/event.ts'
-import { byId } from './common.ts'
+import { answer, byId } from './common.ts'
 import { problems } from './failures.ts'
 import { ref } from './ref.ts'
 
@@ -48,7 +48,7 @@ export const publishEvent = {
   description:
     'Makes one SET per addressed receiver. 202 says that every one of them took it; a 429 or 503 says which did, and the same call with the same `id` completes it.',
   body: ref('Event'),
-  response: { 202: { description: 'Taken by every addressed receiver.', ...ref('Published') }, ...problems(409, 413) },
+  response: { 202: answer('Taken by every addressed receiver.', ref('Published')), ...problems(409, 413) },
 } satisfies FastifySchema
 
 export const publishBatch = {
@@ -58,9 +58,9 @@ export const publishBatch = {
   description: 'Not atomic: each event has its own result, in order.',
   body: Type.Object({ items: Type.Array(ref('Event'), { maxItems: BATCH_MAX }) }, { additionalProperties: false }),
   response: {
-    200: {
-      description: 'A result per event.',
-      ...Type.Object({
+    200: answer(
+      'A result per event.',
+      Type.Object({
         results: Type.Array(
           Type.Union([
             Type.Object({
@@ -72,7 +72,7 @@ export const publishBatch = {
           ]),
         ),
       }),
-    },
+    ),
     ...problems(413),
   },
 } satisfies FastifySchema
@@ -86,13 +86,13 @@ export const appendSet = {
   consumes: ['application/secevent+jwt'],
   body: Type.String({ description: 'The compact JWS.' }),
   response: {
-    202: {
-      description: 'In the log, or there already.',
-      ...Type.Object({
+    202: answer(
+      'In the log, or there already.',
+      Type.Object({
         jti: Type.String(),
         status: outcome(['queued', 'duplicate', 'disabled'], '`disabled`: not taken.'),
       }),
-    },
+    ),
     ...problems(404, 409, 413),
   },
 } satisfies FastifySchema

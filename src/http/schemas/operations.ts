@@ -1,7 +1,7 @@
 /** Stats, audit and the rest of what operators read. */
 import { type TProperties, type TSchema, Type } from '@sinclair/typebox'
 import type { FastifySchema } from 'fastify'
-import { byId, count, pageOf, paging, time } from './common.ts'
+import { answer, byId, count, pageOf, paging, time } from './common.ts'
 import { problems } from './failures.ts'
 import { ref } from './ref.ts'
 
@@ -54,7 +54,7 @@ export const showStats = {
   summary: 'Count what a receiver holds',
   description: 'Exact, now.',
   params: byId,
-  response: { 200: { description: 'The counts.', ...ref('Stats') }, ...problems(404) },
+  response: { 200: answer('The counts.', ref('Stats')), ...problems(404) },
 } satisfies FastifySchema
 
 export const listStats = {
@@ -63,7 +63,7 @@ export const listStats = {
   summary: 'Count what all receivers hold',
   querystring: paging(),
   response: {
-    200: { description: 'A page, and totals of all.', ...pageOf(ref('Stats'), { totals: ref('StatsTotals') }) },
+    200: answer('A page, and totals of all.', pageOf(ref('Stats'), { totals: ref('StatsTotals') })),
     ...problems(),
   },
 } satisfies FastifySchema
@@ -74,7 +74,7 @@ export const listActs = {
   summary: 'List administrative acts',
   description: 'Newest first.',
   querystring: paging(),
-  response: { 200: { description: 'A page.', ...pageOf(ref('Act')) }, ...problems() },
+  response: { 200: answer('A page.', pageOf(ref('Act'))), ...problems() },
 } satisfies FastifySchema
 
 const open = { tags, security: [] }
@@ -85,7 +85,7 @@ export const livez = {
   operationId: 'livez',
   summary: 'Is the process alive?',
   description: 'On every listener.',
-  response: { 200: { description: 'It is.', ...status('alive') } },
+  response: { 200: answer('It is.', status('alive')) },
 } satisfies FastifySchema
 
 export const readyz = {
@@ -94,8 +94,8 @@ export const readyz = {
   summary: 'Is the process ready?',
   description: 'On every listener. It is once Redis was reached, until it drains.',
   response: {
-    200: { description: 'It is.', ...status('ready') },
-    503: { description: 'It is not.', ...status('not ready') },
+    200: answer('It is.', status('ready')),
+    503: answer('It is not.', status('not ready')),
   },
 } satisfies FastifySchema
 

@@ -2,7 +2,7 @@
 import { type TSchema, Type } from '@sinclair/typebox'
 import type { FastifySchema } from 'fastify'
 import { ReceiverInput, ReceiverPatch } from '../../protocol/receiver.ts'
-import { byId, pageOf, paging, time } from './common.ts'
+import { answer, byId, pageOf, paging, time } from './common.ts'
 import { problems } from './failures.ts'
 import { ref } from './ref.ts'
 
@@ -24,7 +24,7 @@ export const receiverSchemas: readonly TSchema[] = [
 ]
 
 const tags = ['receivers']
-const record = { description: 'The receiver.', ...ref('Receiver') }
+const record = answer('The receiver.', ref('Receiver'))
 
 export const createReceiver = {
   tags,
@@ -40,7 +40,7 @@ export const listReceivers = {
   summary: 'List receivers',
   description: 'By id. A page may be shorter than `limit` while there is a `next`.',
   querystring: paging(),
-  response: { 200: { description: 'A page.', ...pageOf(ref('Receiver')) }, ...problems() },
+  response: { 200: answer('A page.', pageOf(ref('Receiver'))), ...problems() },
 } satisfies FastifySchema
 
 export const showReceiver = {

@@ -2,7 +2,7 @@
 import { type TSchema, Type } from '@sinclair/typebox'
 import type { FastifySchema } from 'fastify'
 import { PollRequestSchema, PollResponseSchema } from '../../protocol/poll.ts'
-import { byId } from './common.ts'
+import { answer, byId } from './common.ts'
 import { pollFailures } from './failures.ts'
 import { ref } from './ref.ts'
 
@@ -21,7 +21,7 @@ export const poll = {
     'RFC 8936: acknowledges what came last, and asks for more. Held until a SET arrives unless `returnImmediately` is true; `Prefer: wait=N` shortens that.',
   params: byId,
   body: ref('PollRequest'),
-  response: { 200: { description: 'SETs by jti; there may be none.', ...ref('PollResponse') }, ...pollFailures() },
+  response: { 200: answer('SETs by jti; there may be none.', ref('PollResponse')), ...pollFailures() },
 } satisfies FastifySchema
 
 export const jwks = {
@@ -31,9 +31,9 @@ export const jwks = {
   description: 'RFC 7517 §5.',
   security: [],
   response: {
-    200: {
-      description: 'The key set.',
-      ...Type.Object({
+    200: answer(
+      'The key set.',
+      Type.Object({
         keys: Type.Array(
           Type.Object(
             {
@@ -46,6 +46,6 @@ export const jwks = {
           ),
         ),
       }),
-    },
+    ),
   },
 } satisfies FastifySchema

@@ -2,7 +2,7 @@
 import { type TProperties, type TSchema, Type } from '@sinclair/typebox'
 import type { FastifySchema } from 'fastify'
 import { STATES } from '../../delivery/set-lists.ts'
-import { byId, count, pageOf, paging, time } from './common.ts'
+import { answer, byId, count, pageOf, paging, time } from './common.ts'
 import { problems } from './failures.ts'
 import { ref } from './ref.ts'
 
@@ -89,8 +89,8 @@ export const setSchemas: readonly TSchema[] = [
 ]
 
 const tags = ['SETs']
-const moved = { description: 'How many.', ...ref('Moved') }
-const page = { description: 'A page.', ...pageOf(ref('ListedSet')) }
+const moved = answer('How many.', ref('Moved'))
+const page = answer('A page.', pageOf(ref('ListedSet')))
 
 export const listSets = {
   tags,
@@ -108,7 +108,7 @@ export const showSet = {
   operationId: 'showSet',
   summary: 'Show where a SET is',
   params: Type.Object({ ...byId.properties, jti: Type.String() }),
-  response: { 200: { description: 'Where it is.', ...ref('Set') }, ...problems(404) },
+  response: { 200: answer('Where it is.', ref('Set')), ...problems(404) },
 } satisfies FastifySchema
 
 export const listParked = {
@@ -157,5 +157,5 @@ export const listErrors = {
   description: 'Newest first.',
   params: byId,
   querystring: paging(),
-  response: { 200: { description: 'A page.', ...pageOf(ref('Report')) }, ...problems(404) },
+  response: { 200: answer('A page.', pageOf(ref('Report'))), ...problems(404) },
 } satisfies FastifySchema

@@ -2,7 +2,7 @@
 import { type TSchema, Type } from '@sinclair/typebox'
 import type { FastifySchema } from 'fastify'
 import { TokenInput } from '../../delivery/tokens.ts'
-import { pageOf, paging, time } from './common.ts'
+import { answer, pageOf, paging, time } from './common.ts'
 import { problems } from './failures.ts'
 import { ref } from './ref.ts'
 
@@ -32,14 +32,14 @@ export const createToken = {
   description: 'The secret is in this answer and nowhere else.',
   body: ref('TokenInput'),
   response: {
-    201: {
-      description: 'The token.',
-      ...Type.Object({
+    201: answer(
+      'The token.',
+      Type.Object({
         tokenId,
         token: Type.String({ description: 'The secret: `sst_…`.' }),
         expiresAt: Type.Optional(time('When it ends.')),
       }),
-    },
+    ),
     ...problems(413),
   },
 } satisfies FastifySchema
@@ -49,7 +49,7 @@ export const listTokens = {
   operationId: 'listTokens',
   summary: 'List tokens',
   querystring: paging(),
-  response: { 200: { description: 'A page.', ...pageOf(ref('Token')) }, ...problems() },
+  response: { 200: answer('A page.', pageOf(ref('Token'))), ...problems() },
 } satisfies FastifySchema
 
 export const revokeToken = {
