@@ -3,7 +3,7 @@
  * case, with the same guarantees. Everybody else uses `setstream/producer`.
  */
 import { readConfig } from './config.ts'
-import { limitsFrom } from './delivery/limits.ts'
+import { limitsFrom, underPressure } from './delivery/limits.ts'
 import { type Delivery, type Published, Publisher } from './delivery/publish.ts'
 import { SetupError, TransmitterError } from './errors.ts'
 import type { PublishEvent } from './protocol/event.ts'
@@ -61,7 +61,7 @@ export async function openPublisher({ producer, env = process.env }: LocalPublis
         sets,
         registry,
         keys: keyRing,
-        limitsOf: limitsFrom(config),
+        limitsOf: underPressure(limitsFrom(config), receiver => resources.memory.bytesMaxOf(receiver)),
         metrics: createMetrics({ heldPolls: () => 0 }),
         tracing,
         startup,

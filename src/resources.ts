@@ -7,6 +7,7 @@ import { ConfirmedScripts } from './store/confirmed-scripts.ts'
 import { type Client, type Purpose, parseRedisUrl, type RedisTarget, singleTarget } from './store/connection.ts'
 import { Epoch } from './store/epoch.ts'
 import { KeyStore } from './store/key-store.ts'
+import { MemoryPressure } from './store/memory-pressure.ts'
 import { type Keys, keysFor } from './store/keys.ts'
 import { ReceiverStore } from './store/receiver-store.ts'
 import { Registry } from './store/registry.ts'
@@ -30,6 +31,7 @@ export interface Resources {
   readonly registry: Registry
   /** Those that stand as long as the process. */
   readonly connections: readonly { readonly purpose: Purpose; readonly client: Client }[]
+  readonly memory: MemoryPressure
   /** @throws {SetupError} where Redis cannot keep what CONFIRM promises. */
   requireConfirmable(): Promise<void>
   /** A connection that is closed with the rest. */
@@ -77,6 +79,13 @@ export async function openResources(config: Config, logger: Logger): Promise<Res
     audit: new AuditStore(redis, keys),
     epoch,
     registry,
+    memory: new MemoryPressure({
+      target,
+      redis,
+      keys,
+      highPercent: config.MEMORY_HIGH_PERCENT,
+      receivers: () => registry.every(),
+    }),
     requireConfirmable: async () => (level === 'fsynced' ? requireFsync(target) : undefined),
     open,
     close: () => opened.disposeAsync(),

@@ -9,7 +9,7 @@ import { type Config, readConfig, Settings } from './config.ts'
 import { DeadLetters } from './delivery/dead-letters.ts'
 import { HeldPolls } from './delivery/held-polls.ts'
 import { KeyRetirement } from './delivery/key-retirement.ts'
-import { limitsFrom } from './delivery/limits.ts'
+import { limitsFrom, underPressure } from './delivery/limits.ts'
 import { Poll } from './delivery/poll.ts'
 import { PublicKeys } from './delivery/public-keys.ts'
 import { Publisher } from './delivery/publish.ts'
@@ -164,8 +164,9 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
     }
     if (isInternal && keyRing !== undefined) {
       const tls = await openTls(internalTls)
+      const publishLimitsOf = underPressure(limitsOf, receiver => resources.memory.bytesMaxOf(receiver))
       const publisher = new Publisher(
-        { sets, registry, keys: keyRing, limitsOf, metrics, tracing, startup },
+        { sets, registry, keys: keyRing, limitsOf: publishLimitsOf, metrics, tracing, startup },
         {
           issuer: config.ISSUER,
           setBytesMax: config.SET_BYTES_MAX,
@@ -179,7 +180,7 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
           foreign: {
             sets,
             registry,
-            limitsOf,
+            limitsOf: publishLimitsOf,
             metrics,
             tracing,
             issuer: config.ISSUER,

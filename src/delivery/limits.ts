@@ -21,6 +21,15 @@ export interface ReceiverLimits {
 
 export type LimitsOf = (receiver: Receiver) => ReceiverLimits
 
+/** For publishing: less than its own limit is left to a receiver while Redis is short of memory. */
+export function underPressure(limitsOf: LimitsOf, bytesMaxOf: (receiver: string) => number): LimitsOf {
+  return receiver => {
+    const limits = limitsOf(receiver)
+    const backlogBytesMax = bytesMaxOf(receiver.id)
+    return backlogBytesMax < limits.backlogBytesMax ? { ...limits, backlogBytesMax } : limits
+  }
+}
+
 export function limitsFrom(config: Config): LimitsOf {
   const defaults: ReceiverLimits = {
     pageMax: config.PAGE_MAX,
