@@ -13,6 +13,7 @@ setstream is running.
 
   receivers poll   ${publicUrl}
   internal         ${internalUrl}
+  console          ${internalUrl}/console
   operations       ${opsUrl}/metrics
   admin token      ${adminTokenFile}
 

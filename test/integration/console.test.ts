@@ -147,6 +147,12 @@ describe('the queues', () => {
     expect((await get('/v1/receivers', { cookie: pair })).status).toBe(401)
   })
 
+  it('mark it for TLS only where the browser came over it', async () => {
+    const headers = { ...bearer(transmitter.adminToken), 'x-forwarded-proto': 'https' }
+    const response = await get('/console/queues/session', headers, 'POST')
+    expect(response.headers.get('set-cookie')).toMatch(/; Secure$/)
+  })
+
   it('end the cookie on request', async () => {
     const response = await get('/console/queues/session', {}, 'DELETE')
     expect(response.headers.get('set-cookie')).toMatch(/^setstream_queues=; .*Max-Age=0/)

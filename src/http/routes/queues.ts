@@ -79,8 +79,9 @@ function withCookie(request: FastifyRequest): FastifyRequest {
 
 function cookieOf(request: FastifyRequest, token: string, seconds: number): string {
   const value = Buffer.from(token).toString('base64url')
-  const secure = request.protocol === 'https' ? '; Secure' : ''
-  return `${COOKIE}=${value}; Path=${PATH}; Max-Age=${seconds}; HttpOnly; SameSite=Strict${secure}`
+  // Behind a proxy that ends TLS the browser still came over it.
+  const isSecure = request.protocol === 'https' || request.headers['x-forwarded-proto'] === 'https'
+  return `${COOKIE}=${value}; Path=${PATH}; Max-Age=${seconds}; HttpOnly; SameSite=Strict${isSecure ? '; Secure' : ''}`
 }
 
 /** Somebody who opened the address, and not a script of the page. */
