@@ -3,6 +3,7 @@
  * Source: RFC 8935 §2 (neither changed nor signed again), RFC 8417 §2, RFC 7515 §7.1 (compact serialization).
  */
 import { type Fault, TransmitterError } from '../errors.ts'
+import { reservedTypeFault } from './events/rules.ts'
 import { decodeUtf8, isObject, jsonFaults, pointer } from './json.ts'
 import { parseJson } from './json-parse.ts'
 import { validateSubject } from './subject.ts'
@@ -107,6 +108,9 @@ function claimsFaults(claims: Record<string, unknown>, audience: string | readon
     const at = pointer('claims/events', type)
     if (!isUri(type)) faults.push({ at, message: 'is not named by a URI' })
     if (!isObject(events[type])) faults.push({ at, message: 'is not an object' })
+    // It speaks of the stream it arrives by, which is ours.
+    const reserved = reservedTypeFault(type, at)
+    if (reserved !== undefined) faults.push(reserved)
   }
   return faults
 }

@@ -296,6 +296,13 @@ describe('a publish token', () => {
       expect(status).toBe(400)
       expect(body.code).toBe('bad_request')
     }
+    const set = await foreignSet('reserved', 'https://a.example', 0, type)
+    const { status } = await ask(`${transmitter.internalUrl}/v1/receivers/a/sets`, {
+      token: transmitter.adminToken,
+      headers: { 'content-type': 'application/secevent+jwt' },
+      body: set,
+    })
+    expect(status).toBe(400)
   })
 })
 

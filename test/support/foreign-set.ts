@@ -6,14 +6,14 @@ const { privateKey } = await generateKeyPair('ES256')
 export const HAPPENED = 'https://events.example/happened'
 
 /** @param bytes about how long the token is to be. */
-export async function foreignSet(jti: string, audience: string, bytes = 0): Promise<string> {
+export async function foreignSet(jti: string, audience: string, bytes = 0, type = HAPPENED): Promise<string> {
   const sign = (padding: string) =>
     new SignJWT({
       iss: 'https://elsewhere.example',
       iat: 1_700_000_000,
       jti,
       aud: audience,
-      events: { [HAPPENED]: padding === '' ? {} : { padding } },
+      events: { [type]: padding === '' ? {} : { padding } },
     })
       .setProtectedHeader({ alg: 'ES256', typ: 'secevent+jwt', kid: 'elsewhere' })
       .sign(privateKey)

@@ -17,9 +17,14 @@ const checks: ReadonlyMap<string, { schema: TSchema; check: TypeCheck<TSchema> }
   ]),
 )
 
+export function reservedTypeFault(type: string, at: string): Fault | undefined {
+  return type.startsWith(RESERVED) ? { at, message: 'is a type that only the transmitter itself may state' } : undefined
+}
+
 /** @param subject the top-level `sub_id`, which the older place inside the event stands in for. */
 export function eventTypeFaults(type: string, data: Record<string, unknown>, subject: unknown, at: string): Fault[] {
-  if (type.startsWith(RESERVED)) return [{ at, message: 'is a type that only the transmitter itself may state' }]
+  const reserved = reservedTypeFault(type, at)
+  if (reserved !== undefined) return [reserved]
   const known = checks.get(type)
   if (known === undefined) return []
   const faults = known.check.Check(data) ? [] : schemaFaults(known.schema, data, at)
