@@ -84,6 +84,7 @@ export const Settings = Type.Object({
   DRAIN_DELAY_MS: integer(0, 0, 600_000, 'After SIGTERM: unready but serving.'),
   SHUTDOWN_GRACE_MS: integer(25_000, 0, 600_000, 'Time for requests and jobs to finish.'),
   EXPIRE_AFTER_MS: integer(0, 0, 3650 * day, 'Unacknowledged SETs older than this are parked; 0 is never.'),
+  TOE_ROUND_MS: integer(0, 0, 3650 * day, '`toe` is rounded down to a multiple of this; 0 is as it was stated.'),
   RETAIN_ACKED_MS: integer(0, 0, 3650 * day, 'How long acknowledged SETs stay for replay.'),
   RETAIN_PARKED_MS: integer(30 * day, 0, 3650 * day, 'How long dead letters stay.'),
   RETAIN_ERRORS_MS: integer(30 * day, 0, 3650 * day, 'How long error reports stay.'),

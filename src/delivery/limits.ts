@@ -15,6 +15,8 @@ export interface ReceiverLimits {
   readonly retainAckedMs: number
   readonly dedupeWindowMs: number
   readonly signingAlg: SigningAlg
+  /** How roughly its SETs tell when an event happened (RFC 8417 §6). */
+  readonly toeRoundMs: number
   /** From append to acknowledgement; 0 when nothing was agreed. */
   readonly sloMs: number
 }
@@ -43,6 +45,7 @@ export function limitsFrom(config: Config): LimitsOf {
     retainAckedMs: config.RETAIN_ACKED_MS,
     dedupeWindowMs: config.DEDUPE_WINDOW_MS,
     signingAlg: config.SIGNING_ALG,
+    toeRoundMs: config.TOE_ROUND_MS,
     sloMs: 0,
   }
   // A record is replaced when it changes, never altered, so what was made of one stays true of it.

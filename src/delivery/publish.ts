@@ -7,7 +7,7 @@
 import { randomBytes } from 'node:crypto'
 import { type Fault, TransmitterError } from '../errors.ts'
 import { type PublishEvent, validateEvent } from '../protocol/event.ts'
-import { buildClaims, deriveJti, deriveTxn, eventDigest } from '../protocol/set.ts'
+import { buildClaims, deriveJti, deriveTxn, eventDigest, roundToe } from '../protocol/set.ts'
 import type { KeyRing } from '../signing/key-ring.ts'
 import { signSet } from '../signing/sign-set.ts'
 import type { Receiver } from '../store/receiver-store.ts'
@@ -194,18 +194,21 @@ export class Publisher {
 
   async #sign(planned: Planned, producer: Producer): Promise<{ planned: Planned; set: NewSet }> {
     const { item, receiver, jti } = planned
+    const { signingAlg, toeRoundMs } = this.#deps.limitsOf(receiver)
+    const { toe } = item.event
     const claims = buildClaims({
       issuer: this.#options.issuer,
       audience: receiver.audience,
       jti,
       iatSeconds: Math.floor(Date.now() / 1000),
-      event: item.event,
+      event: toe === undefined ? item.event : { ...item.event, toe: roundToe(toe, toeRoundMs) },
       txn: item.event.txn ?? deriveTxn(producer.name, item.id),
     })
-    const set = await signSet(this.#deps.keys.signingKey(this.#deps.limitsOf(receiver).signingAlg), claims)
+    const set = await signSet(this.#deps.keys.signingKey(signingAlg), claims)
     const { iat: _iat, ...said } = claims
-    // Nobody can repeat an id that was made up, so nothing of it needs to be compared later.
-    const digest = item.isIdGiven ? eventDigest(said) : ''
+    // Of what was stated: a rounding that was changed meanwhile makes no other event of it. Nobody can repeat an id that
+    // was made up, so nothing of it needs to be compared later.
+    const digest = item.isIdGiven ? eventDigest(toe === undefined ? said : { ...said, toe }) : ''
     return { planned, set: { jti, set, digest, repeatable: item.isIdGiven } }
   }
 

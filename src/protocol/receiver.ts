@@ -31,6 +31,7 @@ const settings = {
     SIGNING_ALGS.map(alg => Type.Literal(alg)),
     { description: 'ES256, RS256, PS256 or EdDSA.' },
   ),
+  toeRoundMs: milliseconds(3650 * day, '`toe` is rounded down to a multiple of this; 0: as it was stated.'),
   sloMs: milliseconds(3650 * day, 'Age of an unacknowledged SET that breaks the objective.'),
 }
 
@@ -108,6 +109,7 @@ export const ReceiverPatch = Type.Object(
           expireAfterMs: orNull(settings.expireAfterMs),
           retainAckedMs: orNull(settings.retainAckedMs),
           signingAlg: orNull(settings.signingAlg),
+          toeRoundMs: orNull(settings.toeRoundMs),
           sloMs: orNull(settings.sloMs),
         },
         none,

@@ -42,6 +42,11 @@ export function buildClaims({ issuer, audience, jti, iatSeconds, event, txn }: C
   }
 }
 
+/** The time of an event, told roughly: two receivers cannot then find out by it that they know the same (RFC 8417 §6). */
+export function roundToe(toeSeconds: number, roundMs: number): number {
+  return roundMs === 0 ? toeSeconds : (Math.floor((toeSeconds * 1000) / roundMs) * roundMs) / 1000
+}
+
 /**
  * The same call made again gets the same `jti`, so a retry cannot queue a second SET. The producer is part of it, so
  * that one cannot take another's ids, and so is the receiver: a `jti` is never shared between two.

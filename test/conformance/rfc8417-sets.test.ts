@@ -90,6 +90,31 @@ describe('a SET of ours', () => {
   })
 })
 
+describe('the time of an event', () => {
+  it('reaches a receiver as roughly as was agreed, and a repeat of the call is one all the same (P-199)', async () => {
+    const rough = await lab.feed({ settings: { toeRoundMs: 3_600_000 } })
+    const exact = await lab.feed()
+    const event = { id: 'timed', toe: 1_508_184_845.5, receivers: [rough.id, exact.id] }
+    expect((await exact.tryPublish(event)).status).toBe(202)
+    const repeated = (await exact.tryPublish(event)).body.deliveries.map(({ status }: { status: string }) => status)
+    expect(repeated).toEqual(['duplicate', 'duplicate'])
+    expect((await exact.tryPublish({ ...event, toe: event.toe + 1 })).status).toBe(409)
+    expect((await received(rough)).claims.toe).toBe(1_508_184_000 - (1_508_184_000 % 3600))
+    expect((await received(exact)).claims.toe).toBe(event.toe)
+    // What was agreed later does not make another SET of the same event.
+    await rough.patch({ settings: { toeRoundMs: null } })
+    expect((await rough.tryPublish(event)).body.deliveries[0].status).toBe('duplicate')
+  })
+
+  it('is rounded for every receiver where the process says so, and not for those that say otherwise (P-199)', async () => {
+    const { feed: open } = await openLab({ TOE_ROUND_MS: '60000' })
+    const [all, other] = [await open(), await open({ settings: { toeRoundMs: 0 } })]
+    await all.tryPublish({ id: 'timed', toe: 119.5, receivers: [all.id, other.id] })
+    expect((await received(all)).claims.toe).toBe(60)
+    expect((await received(other)).claims.toe).toBe(119.5)
+  })
+})
+
 describe('an event is refused with its faults named, and nothing is queued,', () => {
   const email = { format: 'email', email: 'a@example.com' }
   it.each<[string, object, string]>([
