@@ -10,7 +10,8 @@ import { SetupError } from '../../src/errors.ts'
 import { openResources } from '../../src/resources.ts'
 import { serve } from '../../src/serve.ts'
 import { generateKey, rotateKey } from '../../src/signing/key-lifecycle.ts'
-import { SIGNING_ALGS } from '../../src/signing/key-ring.ts'
+import { openKeyRing, SIGNING_ALGS } from '../../src/signing/key-ring.ts'
+import { signSet } from '../../src/signing/sign-set.ts'
 import { createLogger } from '../../src/telemetry/logger.ts'
 import { type Feed, openLab, type Place } from '../support/feed.ts'
 import { redisUrl, testPrefix } from '../support/redis.ts'
@@ -133,6 +134,21 @@ describe('a rotation', () => {
       await resources.close()
     }
     await until('it has left', async () => !(await kidsOf(lab.transmitter)).includes(first), 15_000)
+  })
+})
+
+describe('signatures', () => {
+  it('with ES256 never share a nonce (P-178)', async () => {
+    const dir = await keysDir()
+    const ring = await openKeyRing({ dir, alg: 'ES256', generate: true })
+    const claims = { iss: 'a', jti: 'b', aud: 'c', events: { 'urn:d': {} } }
+    // The first half of a signature follows from the nonce alone.
+    const nonces = new Set<string>()
+    for (let iat = 0; iat < 2000; iat++) {
+      const signature = (await signSet(ring.signingKey(), { ...claims, iat })).split('.')[2] as string
+      nonces.add(Buffer.from(signature, 'base64url').toString('hex', 0, 32))
+    }
+    expect(nonces.size).toBe(2000)
   })
 })
 
