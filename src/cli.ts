@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander'
 import { registerAudit } from './cli/audit.ts'
 import { type Cli, CliError, UsageError } from './cli/cli.ts'
 import { registerCompletion } from './cli/completion.ts'
+import { registerDoctor } from './cli/doctor.ts'
 import { registerKeys } from './cli/keys.ts'
 import { paint, printable } from './cli/output.ts'
 import { registerParked } from './cli/parked.ts'
@@ -48,6 +49,7 @@ for (const register of [
   registerCompletion,
 ]) {
   register(program, cli)
+  registerDoctor,
 }
 
 try {

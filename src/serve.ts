@@ -31,6 +31,7 @@ import { watchKeys } from './serve/key-watch.ts'
 import { isBehindProxy, listen, parseListen, requireTlsOffLoopback } from './serve/listen.ts'
 import { observe } from './serve/observe.ts'
 import { Startup } from './serve/readiness.ts'
+import { ROLES, type Role } from './serve/roles.ts'
 import { Tls, tlsFiles } from './serve/tls.ts'
 import { ForeignIssuers } from './signing/foreign-issuers.ts'
 import { openKeyRing } from './signing/key-ring.ts'
@@ -40,8 +41,7 @@ import { createLogger } from './telemetry/logger.ts'
 /** No receiver can have its polls held longer. */
 const HELD_MS_MAX = 120_000
 
-export const ROLES = ['public', 'internal', 'workers'] as const
-export type Role = (typeof ROLES)[number]
+export { ROLES, type Role }
 
 export interface Transmitter {
   /** Base URLs of the listeners that this process opened. */

@@ -37,7 +37,7 @@ export async function prepareFiles(dataDirGiven: string): Promise<ServerFiles> {
   }
 }
 
-export async function readEndpoint(files: ServerFiles): Promise<RedisEndpoint | undefined> {
+export async function readEndpoint(files: Pick<ServerFiles, 'endpoint'>): Promise<RedisEndpoint | undefined> {
   try {
     return JSON.parse(await readFile(files.endpoint, 'utf8')) as RedisEndpoint
   } catch {
