@@ -1,5 +1,8 @@
 /** Time: what expires, what is kept for replay, and for how long (design, section 6: expire, replay, retention). */
 import { describe, expect, it } from 'vitest'
+import { keysFor } from '../../src/store/keys.ts'
+import { scriptsOn } from '../../src/store/scripts.ts'
+import { SetStore } from '../../src/store/set-store.ts'
 import { openLab } from '../support/feed.ts'
 import { until } from '../support/until.ts'
 
@@ -156,6 +159,28 @@ describe('acknowledged SETs', () => {
     expect((await feed.tryAppend(token)).body.status).toBe('queued')
     await feed.admin('POST', '/replay', { from: 0 })
     expect(await feed.check()).toMatchObject({ queued: 1, retained: 0 })
+  })
+})
+
+describe('reports', () => {
+  it('go once their time is over: these, each of them, and no younger one', async () => {
+    const feed = await lab.feed()
+    for (let i = 0; i < 250; i++) {
+      await lab.redis.xadd(feed.keys.errors, `${1_000_000 + i}-0`, 'jti', `old-${i}`, 'err', 'invalid_key')
+    }
+    const jti = await feed.publish()
+    await feed.pollNow()
+    await feed.report([jti])
+    const sets = new SetStore(lab.redis, scriptsOn(lab.redis), keysFor(lab.prefix))
+    const trimmed: number[] = []
+    for (let more = true; more; ) {
+      const step = await sets.trim(feed.id, HOUR, HOUR, 100)
+      trimmed.push(step.reports)
+      more = step.more
+    }
+    expect(trimmed).toEqual([100, 100, 50])
+    const { items } = (await feed.admin('GET', '/errors')).body
+    expect(items.map((report: { jti: string }) => report.jti)).toEqual([jti])
   })
 })
 
