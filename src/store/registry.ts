@@ -15,6 +15,11 @@ const READ_EVERY_MS = 500
 const TRUSTED_FOR_MS = 1000
 /** Heals a cache after a change whose telling was lost with the process that made it. */
 const ENTRY_AGE_MAX_MS = 60_000
+/**
+ * The same for the list of all: a command for each receiver, and idle ones are to cost none to speak of. Whoever made a
+ * change that was not told was not answered either; made again, it is told.
+ */
+const ALL_AGE_MAX_MS = 3_600_000
 const LOAD_PAGE = 1000
 
 export class Registry {
@@ -192,7 +197,7 @@ export class Registry {
     if (!this.#isTrusted()) await this.catchUp()
     const all = this.#all ?? (await this.#load())
     // Nobody waits for the healing: what changed since is followed all the while.
-    if (Date.now() - this.#allReceiverIndexAtMs > ENTRY_AGE_MAX_MS) this.#load().catch(() => {})
+    if (Date.now() - this.#allReceiverIndexAtMs > ALL_AGE_MAX_MS) this.#load().catch(() => {})
     for (const id of this.#stale) this.#refresh(all, id)
     // Also those that another call began: what is read now must hold what changed before.
     if (this.#refreshing.size > 0) await Promise.all(this.#refreshing.values())
