@@ -21,11 +21,20 @@ export type ReceiverJob = Static<typeof ReceiverJob>
 /** Between two looks at what is flagged and overdue, and at what is too old. */
 export const RETENTION_EVERY_MS = { min: 1000, max: 60_000 }
 
+const CLOSING_MS = 1000
+
 const RETRIES: JobsOptions = {
   attempts: 5,
   backoff: { type: 'exponential', delay: 1000 },
   removeOnComplete: true,
   removeOnFail: { count: 1000 },
+}
+
+/** For closing what BullMQ opened: it waits for Redis, also when that is away. */
+export async function settledWithin(withinMs: number, closing: readonly Promise<unknown>[]): Promise<void> {
+  const { promise: timeIsUp, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, withinMs)
+  await Promise.race([Promise.allSettled(closing), timeIsUp]).finally(() => clearTimeout(timer))
 }
 
 export class Jobs implements Schedule {
@@ -78,7 +87,10 @@ export class Jobs implements Schedule {
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled(Object.values(this.#queues).map(queue => queue.close()))
+    await settledWithin(
+      CLOSING_MS,
+      Object.values(this.#queues).map(queue => queue.close()),
+    )
   }
 
   #ask(queue: QueueName, receiver: string, options: JobsOptions): void {

@@ -50,6 +50,14 @@ export async function openResources(config: Config, logger: Logger): Promise<Res
     const client = target.open(purpose)
     connections.push({ purpose, client })
     opened.defer(() => client.disconnect())
+    // BullMQ makes connections of this one, and closes them only while Redis is there.
+    const duplicate = client.duplicate.bind(client) as (...options: []) => Client
+    client.duplicate = ((...options: []) => {
+      const copy = duplicate(...options)
+      copy.on('error', () => {})
+      opened.defer(() => copy.disconnect())
+      return copy
+    }) as never
     return client
   }
   const redis = open('requests')

@@ -61,6 +61,8 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
   const internalTls = isInternal ? tlsFiles(config, 'INTERNAL_TLS') : undefined
 
   const opened = new AsyncDisposableStack()
+  let endsAtMs = Number.POSITIVE_INFINITY
+  const graceLeftMs = () => Math.max(0, Math.min(config.SHUTDOWN_GRACE_MS, endsAtMs - performance.now()))
   try {
     const resources = await openResources(config, logger)
     opened.defer(() => resources.close())
@@ -130,7 +132,7 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
       const force = setTimeout(() => {
         logger.warn('requests did not end within the grace period and are cut off')
         for (const app of apps) app.server.closeAllConnections()
-      }, config.SHUTDOWN_GRACE_MS)
+      }, graceLeftMs())
       await Promise.all(apps.map(app => app.close())).finally(() => clearTimeout(force))
     })
 
@@ -218,7 +220,8 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
         setErrors: new SetErrors({ sets, metrics, logger }),
         runs: observed.runs,
       })
-      opened.defer(() => workers.close())
+      // Half of what is left: the requests under way are answered after them.
+      opened.defer(() => workers.close(graceLeftMs() / 2))
       jobs
         .repeatRetention(retentionEveryMs(config))
         .catch(error => logger.warn({ err: error }, 'retention is not scheduled yet'))
@@ -238,6 +241,7 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
       urls,
       async stop() {
         startup.drain()
+        endsAtMs = performance.now() + config.DRAIN_DELAY_MS + config.SHUTDOWN_GRACE_MS
         await new Promise(resolve => setTimeout(resolve, config.DRAIN_DELAY_MS))
         // About a thousand a second: each comes back at once, to another process.
         await heldPolls.drain(Math.min(heldPolls.count, config.SHUTDOWN_GRACE_MS / 2))

@@ -4,7 +4,7 @@ import type { KeyRetirement } from '../src/delivery/key-retirement.ts'
 import type { Redelivery } from '../src/delivery/redelivery.ts'
 import type { Retention } from '../src/delivery/retention.ts'
 import type { SetErrors } from '../src/delivery/set-errors.ts'
-import type { QueueName } from '../src/jobs.ts'
+import { type QueueName, settledWithin } from '../src/jobs.ts'
 import type { Client } from '../src/store/connection.ts'
 import type { Keys } from '../src/store/keys.ts'
 import type { WorkerRuns } from '../src/store/worker-runs.ts'
@@ -25,8 +25,11 @@ export interface WorkerDependencies {
 }
 
 export interface Workers {
-  /** Takes no further job, waits for those under way. */
-  close(): Promise<void>
+  /**
+   * Takes no further job, waits for those under way, at the most so long: BullMQ waits for Redis, also when that is away.
+   * A job that was left is found stalled, and done by another worker.
+   */
+  close(withinMs: number): Promise<void>
 }
 
 /** Receivers worked on beside each other in a process; a walk is a chain of short steps, so these share well. */
@@ -63,8 +66,11 @@ export function startWorkers(deps: WorkerDependencies): Workers {
     start('set-errors', setErrorsProcessor(deps.setErrors), RECEIVERS_AT_ONCE),
   ]
   return {
-    async close() {
-      await Promise.allSettled(workers.map(worker => worker.close()))
+    async close(withinMs) {
+      await settledWithin(
+        withinMs,
+        workers.map(worker => worker.close()),
+      )
     },
   }
 }

@@ -60,8 +60,6 @@ export function parseRedisUrl(url: string): RedisTarget {
         ...(tls ? { enableTLSForSentinelMode: true, sentinelTLS: {} } : {}),
         sentinelCommandTimeout: COMMAND_TIMEOUT_MS,
         sentinelRetryStrategy: backOff,
-        // Told of a failover by the sentinels themselves: a master whose host is gone closes no connection.
-        failoverDetector: true,
       },
       'sentinel',
     )

@@ -47,12 +47,18 @@ export function testPrefix(): string {
 /** A client of the shared Redis, or of the server at `url`. Closed after the file's last test, if not before. */
 export function connect(options: RedisOptions & { replyMapping?: 'legacy' } = {}, url: string = redisUrl()): Redis {
   // A cluster's client does what tests ask of a single server's, as long as a command stays with one receiver.
-  const client = isCluster(url) ? (clusterClient(url, options) as unknown as Redis) : new Redis(url, options)
+  const client = isCluster(url) ? (clusterClient(url, options) as unknown as Redis) : singleClient(url, options)
   // Fault tests take the server away on purpose: what a command says is what counts.
   client.on('error', () => {})
   clients.add(client)
   client.once('end', () => clients.delete(client))
   return client
+}
+
+function singleClient(url: string, options: RedisOptions & { replyMapping?: 'legacy' }): Redis {
+  if (!url.startsWith('redis+sentinel:')) return new Redis(url, options)
+  const sentinels = addressesOf(url).map(([host, port]) => ({ host, port }))
+  return new Redis({ ...options, sentinels, name: url.split('/').at(-1) ?? '' })
 }
 
 /** What speaks of a whole server speaks of every master here. */
