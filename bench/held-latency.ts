@@ -22,7 +22,7 @@ export const heldLatency: Bench = {
     const feeds = await addReceivers(transmitter, ids)
     const load = startLoad(setting)
     const subscriber = Worker.start(setting, '../yardsticks/pubsub.ts')
-    const seconds = setting.quick ? 3 : 15
+    const seconds = setting.quick ? 2 : 15
     const input: WakeInput = {
       publicPort: transmitter.publicPort,
       internalPort: transmitter.internalPort,

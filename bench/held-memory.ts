@@ -11,7 +11,7 @@ import { startYardstick } from './harness/yardstick.ts'
 import type { Feed } from './load/target.ts'
 
 const EACH = 30 // Within what a process holds for one receiver.
-const SETTLE_MS = 2000
+const SETTLE_MS = 1000
 
 export const heldMemory: Bench = {
   name: 'held-memory',

@@ -31,6 +31,8 @@ export interface BenchResult {
   readonly sides: readonly SideResult[]
   readonly budgets: readonly BudgetResult[]
   readonly disturbedRounds: number
+  /** How long measuring took, with all preparation. */
+  readonly seconds: number
 }
 
 /** Cores that other programs may take before a round is measured again. */
@@ -42,6 +44,7 @@ export async function measure(
   rounds: number,
   progress: (text: string) => void,
 ): Promise<BenchResult> {
+  const startedMs = performance.now()
   const sides = await bench.open(setting)
   if (bench.warmUp !== false) {
     for (const side of sides) {
@@ -80,6 +83,7 @@ export async function measure(
       return { ...budget, ratio, met }
     }),
     disturbedRounds: disturbed,
+    seconds: (performance.now() - startedMs) / 1000,
   }
 
   function otherValue(against: string | number, round: number): number {

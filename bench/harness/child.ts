@@ -3,6 +3,7 @@ import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { Setting } from './bench.ts'
+import { Failed, until } from './net.ts'
 
 // Whatever ends the runner, nothing it started stays behind.
 const running = new Set<ChildProcess>()
@@ -76,6 +77,8 @@ export function answerCalls(calls: Record<string, (input: never) => Promise<unkn
 export interface Program {
   readonly pid: number
   stop(): Promise<void>
+  /** Waits until `ready` does not fail; a program that ended will not be, and its last words are the error. */
+  until<T>(ready: () => Promise<T>): Promise<T>
 }
 
 /** Starts a program whose output is kept for the case that it ends early. */
@@ -88,19 +91,21 @@ export function startProgram(command: string, args: readonly string[], env: Reco
   }
   child.stdout.on('data', keep)
   child.stderr.on('data', keep)
-  let stopping = false
+  let failure: Error | undefined
   child.on('error', error => {
-    throw new Error(`${command}: ${error.message}`)
+    failure = new Error(`${command}: ${error.message}`)
   })
   child.on('exit', code => {
-    if (!stopping) throw new Error(`${command} ${args.join(' ')} ended with ${code}:\n${output}`)
+    failure ??= new Error(`${command} ${args.join(' ')} ended with ${code}:\n${output}`)
   })
   return {
     pid: child.pid!,
-    stop: () => {
-      stopping = true
-      return stop(child)
-    },
+    stop: () => stop(child),
+    until: ready =>
+      until(async () => {
+        if (failure === undefined) return ready()
+        throw new Failed(failure.message)
+      }),
   }
 }
 

@@ -10,6 +10,9 @@ export async function freePort(): Promise<number> {
   return port
 }
 
+/** Waiting for it is in vain. */
+export class Failed extends Error {}
+
 /** Asks every few milliseconds until `ready` does not fail; gives up with its last error. */
 export async function until<T>(ready: () => Promise<T>, limitMs = 20_000, everyMs = 20): Promise<T> {
   const deadline = performance.now() + limitMs
@@ -17,7 +20,7 @@ export async function until<T>(ready: () => Promise<T>, limitMs = 20_000, everyM
     try {
       return await ready()
     } catch (error) {
-      if (performance.now() > deadline) throw error
+      if (error instanceof Failed || performance.now() > deadline) throw error
       await pause(everyMs)
     }
   }

@@ -6,7 +6,7 @@ import { Redis } from 'ioredis'
 import { findServerBinary } from '../../src/embedded/binary.ts'
 import type { Setting } from './bench.ts'
 import { startProgram } from './child.ts'
-import { freePort, until } from './net.ts'
+import { freePort } from './net.ts'
 
 export interface RedisServer {
   readonly pid: number
@@ -39,6 +39,6 @@ export async function startRedis(setting: Setting, extra: Record<string, string>
   const client = new Redis(port, '127.0.0.1', { lazyConnect: true, retryStrategy: () => 20 })
   client.on('error', () => {}) // Refused until the server listens; `ping` reports what lasts.
   setting.defer(() => client.disconnect())
-  await until(() => client.ping())
+  await program.until(() => client.ping())
   return { pid: program.pid, url: `redis://127.0.0.1:${port}`, client }
 }

@@ -7,7 +7,7 @@ import { openKeyRing } from '../../src/signing/key-ring.ts'
 import type { Feed } from '../load/target.ts'
 import type { Setting } from './bench.ts'
 import { startProgram } from './child.ts'
-import { freePort, until } from './net.ts'
+import { freePort } from './net.ts'
 
 const ADMIN_TOKEN = 'sst_bench_administrator'
 const CLI = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
@@ -55,7 +55,7 @@ export async function startTransmitter(
     },
   )
   setting.defer(() => program.stop())
-  await until(async () => {
+  await program.until(async () => {
     const answer = await fetch(`http://127.0.0.1:${opsPort}/readyz`)
     if (!answer.ok) throw new Error(`not ready: ${answer.status}`)
   })

@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { Setting } from './bench.ts'
 import { type Program, startProgram } from './child.ts'
-import { freePort, until } from './net.ts'
+import { freePort } from './net.ts'
 
 export interface Server {
   readonly pid: number
@@ -21,7 +21,7 @@ export async function startYardstick(
   const path = fileURLToPath(new URL(`../yardsticks/${file}`, import.meta.url))
   const program: Program = startProgram(process.execPath, [path], { ...env, PORT: String(port) })
   setting.defer(() => program.stop())
-  await until(() => reachable(port))
+  await program.until(() => reachable(port))
   return { pid: program.pid, port, stop: program.stop }
 }
 
