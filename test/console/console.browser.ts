@@ -274,7 +274,7 @@ describe.skipIf(executable === undefined)('the console', () => {
     it('shows the way of a SET and what it says', async () => {
       const { page, picture } = await signedIn()
       await page.getByRole('link', { name: 'Look up a SET' }).click()
-      await page.getByLabel('Receiver').fill('billing')
+      await page.getByRole('combobox', { name: 'Receiver' }).fill('billing')
       await page.getByLabel('jti').fill(scene.acknowledged)
       await page.keyboard.press('Enter')
       const timeline = page.locator('.timeline li')
