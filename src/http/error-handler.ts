@@ -75,7 +75,7 @@ export function errorHandler(
       request.log[level]({ code: failure.code, err: failure.cause ?? failure }, 'request failed')
     }
     // Also for what no route has seen, whose hooks have not run.
-    reply.code(status).header('cache-control', 'no-store')
+    reply.code(status).header('cache-control', 'no-store').header('x-request-id', request.id)
     const challenge = failure.challenge ?? challengeOf[failure.code]
     if (challenge !== undefined)
       reply.header('www-authenticate', ['Bearer realm="setstream"', challenge].filter(Boolean).join(', '))

@@ -1,4 +1,6 @@
 /** How a listener's HTTP server is made: its limits in time and number, TLS, and answers to what is not HTTP. */
+
+import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ServerOptions } from 'node:https'
 import type { Socket } from 'node:net'
@@ -56,6 +58,7 @@ export function createApp(
     clientErrorHandler: answerClientError,
     // Neither name is a header that clients may set.
     requestIdHeader: false,
+    genReqId: requestIds(),
     ...(limits.tls === undefined
       ? { http }
       : { https: { ...http, ...limits.tls, handshakeTimeout: limits.headerTimeoutMs } }),
@@ -63,9 +66,26 @@ export function createApp(
   const app = fastify(options as FastifyServerOptions)
   app.setErrorHandler(onError)
   app.addHook('onRequest', requireHost)
+  if (logger.isLevelEnabled('debug')) logRequests(app)
   app.server.on('checkExpectation', refuseExpectation)
   app.server.maxConnections = limits.connectionsMax
   return app
+}
+
+/** Unlike those of any other process, so that a line of a log is found by the id that its answer carried. */
+function requestIds(): () => string {
+  const prefix = randomBytes(6).toString('base64url')
+  let count = 0
+  return () => `${prefix}-${(++count).toString(36)}`
+}
+
+/** Without what stands behind a `?`: it may be a token, though none is taken there. */
+function logRequests(app: FastifyInstance): void {
+  app.addHook('onResponse', async (request, reply) => {
+    const { method, url } = request
+    const path = url.split('?', 1)[0]
+    request.log.debug({ method, path, status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'request')
+  })
 }
 
 /** RFC 9112 §3.2. */

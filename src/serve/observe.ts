@@ -7,6 +7,7 @@ import type { LimitsOf } from '../delivery/limits.ts'
 import { Snapshots } from '../delivery/snapshot.ts'
 import type { Jobs } from '../jobs.ts'
 import type { Resources } from '../resources.ts'
+import type { Client, Purpose } from '../store/connection.ts'
 import { stateOf } from '../store/connection-state.ts'
 import { HeldCounts } from '../store/held-counts.ts'
 import { SnapshotLease } from '../store/snapshot-lease.ts'
@@ -48,9 +49,11 @@ export async function observe(config: Config, resources: Resources, parts: Obser
     connections: () => resources.connections.map(({ purpose, client }) => ({ purpose, state: () => stateOf(client) })),
     certificates: () => new Map([...followed].map(([listener, tls]) => [listener, tls.validToMs])),
   })
+  const endings: (() => void)[] = []
   for (const { purpose, client } of resources.connections) {
     metrics.redisDisconnects.inc({ purpose }, 0)
     client.on('close', () => metrics.redisDisconnects.inc({ purpose }))
+    endings.push(tellOfOutages(client, purpose, logger))
   }
   const tracing = await openTracing(tracingOptions(config), logger)
   const runs = new WorkerRuns(redis, keys)
@@ -81,7 +84,26 @@ export async function observe(config: Config, resources: Resources, parts: Obser
       if (isPublic) held.start()
     },
     async close() {
+      for (const end of endings) end()
       await Promise.all([snapshots.stop(), held.stop(), tracing?.close()])
     },
   }
+}
+
+/**
+ * Once when a connection is lost, and once when it is back, however many attempts lie between.
+ * @returns ends it, before the connection is closed on purpose.
+ */
+function tellOfOutages(client: Client, purpose: Purpose, logger: Logger): () => void {
+  let isLost = false
+  const onClose = () => {
+    if (!isLost) logger.warn({ purpose }, 'the connection to Redis is lost')
+    isLost = true
+  }
+  const onReady = () => {
+    if (isLost) logger.info({ purpose }, 'the connection to Redis is back')
+    isLost = false
+  }
+  client.on('close', onClose).on('ready', onReady)
+  return () => client.off('close', onClose).off('ready', onReady)
 }
