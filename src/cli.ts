@@ -46,10 +46,10 @@ for (const register of [
   registerReplay,
   registerAudit,
   registerKeys,
+  registerDoctor,
   registerCompletion,
 ]) {
   register(program, cli)
-  registerDoctor,
 }
 
 try {
