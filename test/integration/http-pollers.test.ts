@@ -8,7 +8,7 @@ import { expect, it } from 'vitest'
 import { type Feed, openLab, type PollAnswer } from '../support/feed.ts'
 import { until } from '../support/until.ts'
 
-const RUNS = process.env.CI ? 1000 : 150
+const RUNS = process.env.CI ? 1000 : 100
 const R = 3_600_000
 const lab = await openLab({ REDELIVER_AFTER_MS: String(R), POLL_WAIT_MS: '20000' })
 const places = [lab.transmitter, await lab.another()]

@@ -13,7 +13,7 @@ import { type ModelOptions, ReceiverModel, type State } from '../support/poll-mo
 import { recount } from '../support/recount.ts'
 import { connect, testPrefix } from '../support/redis.ts'
 
-const RUNS = process.env.CI ? 1000 : 300
+const RUNS = process.env.CI ? 1000 : 200
 const STEPS_MAX = 50
 const R = 3_600_000
 const prefix = testPrefix()
