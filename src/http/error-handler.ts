@@ -54,14 +54,21 @@ export function toFailure(error: unknown): TransmitterError {
 /** Idle connections of clients that were refused are not kept for long. */
 const REFUSED_KEEP_ALIVE_MS = 5000
 
+export interface Rendering {
+  readonly type: string
+  readonly body: string
+  /**
+   * Whether the answer carries the id that the log has of the request. Receivers get none: what they are told of a foreign
+   * receiver and of an unknown one has to be the same, and ids that count up tell how much the others ask.
+   */
+  readonly isTraceable: boolean
+}
+
 /**
  * @param render the body of a failure; it sees no cause.
  * @param refusals counts what was refused, and answers in its stead when there was too much.
  */
-export function errorHandler(
-  render: (failure: TransmitterError, status: number) => { type: string; body: string },
-  refusals?: Refusals,
-) {
+export function errorHandler(render: (failure: TransmitterError, status: number) => Rendering, refusals?: Refusals) {
   return (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
     let failure = toFailure(error)
     if (refusals !== undefined && isRefusal(failure, request)) {
@@ -75,27 +82,28 @@ export function errorHandler(
       request.log[level]({ code: failure.code, err: failure.cause ?? failure }, 'request failed')
     }
     // Also for what no route has seen, whose hooks have not run.
-    reply.code(status).header('cache-control', 'no-store').header('x-request-id', request.id)
+    reply.code(status).header('cache-control', 'no-store')
     const challenge = failure.challenge ?? challengeOf[failure.code]
     if (challenge !== undefined)
       reply.header('www-authenticate', ['Bearer realm="setstream"', challenge].filter(Boolean).join(', '))
     if (failure.code === 'coding_unsupported') reply.header('accept-encoding', 'identity')
     if (failure.retryAfterSeconds !== undefined)
       reply.header('retry-after', Math.max(1, Math.ceil(failure.retryAfterSeconds)))
-    const { type, body } = render(failure, status)
+    const { type, body, isTraceable } = render(failure, status)
+    if (isTraceable) reply.header('x-request-id', request.id)
     return reply.type(type).send(body)
   }
 }
 
 /** The poll route: RFC 8936 leaves the body open and receivers ignore it. */
-export function renderPollFailure(failure: TransmitterError): { type: string; body: string } {
+export function renderPollFailure(failure: TransmitterError): Rendering {
   const body = JSON.stringify({ err: failure.code, description: failure.message })
-  return { type: 'application/json', body }
+  return { type: 'application/json', body, isTraceable: false }
 }
 
 /** The internal interface: RFC 9457, with a stable `code` and every fault. */
-export function renderProblem(failure: TransmitterError, status: number): { type: string; body: string } {
-  return { type: 'application/problem+json', body: JSON.stringify(problemOf(failure, status)) }
+export function renderProblem(failure: TransmitterError, status: number): Rendering {
+  return { type: 'application/problem+json', body: JSON.stringify(problemOf(failure, status)), isTraceable: true }
 }
 
 export function problemOf(failure: TransmitterError, status = statusOf[failure.code]): Record<string, unknown> {

@@ -74,7 +74,7 @@ it('holds a line for each request at debug only, by the id of its answer, withou
   const id = refused.headers.get('x-request-id')
   expect(id).toMatch(/^[\w-]+$/)
   const line = await until('the request is logged', () => transmitter.lines().find(({ reqId }) => reqId === id))
-  expect(line).toMatchObject({ level: 20, msg: 'request', method: 'GET', path: '/v1/receivers', status: 401 })
+  expect(line).toMatchObject({ level: 20, msg: 'request', method: 'GET', route: '/v1/receivers', status: 401 })
   expect(await transmitter.stop()).toBe(0)
   expect(JSON.stringify(transmitter.lines())).not.toContain('marker')
 

@@ -84,7 +84,7 @@ async function changesNothing(attack: () => Promise<void>): Promise<void> {
 
 /** Status, headers and text, without what differs from one answer to the next. */
 function seen({ status, headers, text }: Answered) {
-  const { date: _date, ...rest } = headers
+  const { date: _date, 'x-request-id': _id, ...rest } = headers
   return { status, headers: rest, text }
 }
 
