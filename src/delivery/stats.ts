@@ -32,11 +32,15 @@ export interface ReceiverStats {
 
 export type StatsTotals = Omit<ReceiverStats, 'receiver' | 'status' | 'lastPollAt'> & { readonly receivers: number }
 
+/** Pages that follow the first one have its totals: counting all receivers for each would cost their square. */
+const TOTALS_AGE_MAX_MS = 10_000
+
 /** Receivers asked at once, so that a look at all of them leaves Redis free for others. */
 const AT_ONCE = 100
 
 export class Stats {
   readonly #deps: StatsDependencies
+  #totals: { readonly atMs: number; readonly value: Promise<StatsTotals> } | undefined
 
   constructor(deps: StatsDependencies) {
     this.#deps = deps
@@ -49,12 +53,27 @@ export class Stats {
     return toStats(receiver, counts, await this.#deps.held.countOf(receiver))
   }
 
+  /** A page of receivers, and the totals of all: exact on the first page, those of the first page on the others. */
   async page(limit: number, cursor: string | undefined) {
     const { items, next } = await this.#deps.receivers.list(limit, cursor)
-    return { items: await this.#ofAll(items.map(({ id }) => id)), next }
+    const stats = await this.#ofAll(items.map(({ id }) => id))
+    // One page that has them all is not counted a second time.
+    const isAll = cursor === undefined && next === undefined
+    return { items: stats, totals: isAll ? totalsOf(stats) : await this.#totalsFor(cursor), next }
   }
 
-  async every(): Promise<ReceiverStats[]> {
+  #totalsFor(cursor: string | undefined): Promise<StatsTotals> {
+    const known = this.#totals
+    if (cursor !== undefined && known !== undefined && Date.now() - known.atMs < TOTALS_AGE_MAX_MS) return known.value
+    const value = this.#every().then(totalsOf)
+    this.#totals = { atMs: Date.now(), value }
+    value.catch(() => {
+      if (this.#totals?.value === value) this.#totals = undefined
+    })
+    return value
+  }
+
+  async #every(): Promise<ReceiverStats[]> {
     return this.#ofAll((await this.#deps.registry.every()).map(({ id }) => id))
   }
 
@@ -89,7 +108,7 @@ function toStats(receiver: string, counts: ReceiverCounts, heldPolls: number): R
   }
 }
 
-export function totalsOf(all: readonly ReceiverStats[]): StatsTotals {
+function totalsOf(all: readonly ReceiverStats[]): StatsTotals {
   const sum = (name: keyof ReceiverStats) => all.reduce((total, stats) => total + (stats[name] as number), 0)
   return {
     receivers: all.length,
