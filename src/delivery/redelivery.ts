@@ -1,4 +1,5 @@
 /** Redelivery: walks over what a receiver has in flight; what has been there for R is owed again, or parked. */
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Registry } from '../store/registry.ts'
 import type { SetStore } from '../store/set-store.ts'
 import type { Logger } from '../telemetry/logger.ts'
@@ -43,8 +44,11 @@ export class Redelivery {
     let due = 0
     let parked = 0
     do {
+      const startedAt = performance.now()
       const step = await sets.sweep(receiverId, cursor, STEP, earliestMs, limits)
       cursor = step.cursor
+      // A long walk leaves as much of Redis to the others as it takes.
+      if (cursor !== '-') await delay(performance.now() - startedAt)
       earliestMs = step.earliestMs
       nextInMs = step.nextInMs
       due += step.due

@@ -52,6 +52,21 @@ export async function fillPending(redis: Redis, keys: ReceiverKeys, count: numbe
   })
 }
 
+const AGAIN = `
+local listed = redis.call('XPENDING', KEYS[1], '${GROUP}', '-', '+', 500, '${CONSUMER.due}')
+local ids = {}
+for i, pending in ipairs(listed) do ids[i] = pending[1] end
+if #ids == 0 then return 0 end
+local n = #ids
+ids[n + 1], ids[n + 2], ids[n + 3] = 'IDLE', ARGV[1], 'JUSTID'
+redis.call('XCLAIM', KEYS[1], '${GROUP}', '${CONSUMER.inflight}', 0, unpack(ids))
+return n`
+
+/** What is owed again is in flight again, for `idleMs` already. */
+export async function handOutAgain(redis: Redis, keys: ReceiverKeys, idleMs: number): Promise<void> {
+  while ((await redis.eval(AGAIN, 1, keys.log, idleMs)) !== 0);
+}
+
 /** How many are pending in each state. */
 export async function pendingCounts(redis: Redis, keys: ReceiverKeys): Promise<Record<string, number>> {
   const summary = (await redis.xpending(keys.log, GROUP)) as [number, string, string, [string, string][] | null]
