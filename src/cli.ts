@@ -21,6 +21,9 @@ import { SetupError } from './errors.ts'
 
 const cli: Cli = { env: process.env, stdin: process.stdin, stdout: process.stdout, stderr: process.stderr }
 
+// Takes the arguments out of the list of processes: one of them may be a token.
+if (process.argv.some(argument => argument.startsWith('--token'))) process.title = 'setstream'
+
 // `setstream … | head` ends when head does.
 process.stdout.on('error', error => {
   if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error

@@ -53,7 +53,7 @@ export async function openPublisher({ producer, env = process.env }: LocalPublis
     const startup = new Startup({ redis, schemaKey, keyRing, keyStore, epoch, requireConfirmable, logger })
     opened.defer(() => startup.drain())
     await startup.begin()
-    opened.defer(watchKeys({ keyRing, keyStore, registry, logger }))
+    opened.defer(watchKeys({ keyRing, keyStore, registry, audit: resources.audit, logger }))
     const tracing = await openTracing(tracingOptions(config), logger)
     opened.defer(() => tracing?.close())
     const publisher = new Publisher(

@@ -103,7 +103,7 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
     )
     await startup.begin()
     if (keyRing !== undefined) {
-      opened.defer(watchKeys({ keyRing, keyStore: resources.keyStore, registry, logger }))
+      opened.defer(watchKeys({ keyRing, keyStore: resources.keyStore, registry, audit: resources.audit, logger }))
     }
 
     const credentials = openCredentials(config, resources, config.ADMIN_TOKEN ?? stored?.token, logger)
@@ -223,7 +223,7 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
       // Half of what is left: the requests under way are answered after them.
       opened.defer(() => workers.close(graceLeftMs() / 2))
       jobs
-        .repeatRetention(retentionEveryMs(config))
+        .keepRetention(retentionEveryMs(config))
         .catch(error => logger.warn({ err: error }, 'retention is not scheduled yet'))
     }
     if (isPublic && isBehindProxy(config) && !proxies.isConfigured) {

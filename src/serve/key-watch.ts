@@ -1,5 +1,6 @@
 /** Notices changed key files, so that a rotation needs no restart: the new public keys are published, then signed with. */
 import type { KeyRing } from '../signing/key-ring.ts'
+import type { AuditStore } from '../store/audit-store.ts'
 import type { KeyStore } from '../store/key-store.ts'
 import type { Registry } from '../store/registry.ts'
 import type { Logger } from '../telemetry/logger.ts'
@@ -11,15 +12,28 @@ export function watchKeys(deps: {
   readonly keyRing: KeyRing
   readonly keyStore: KeyStore
   readonly registry: Registry
+  readonly audit: AuditStore
   readonly logger: Logger
 }): () => void {
-  const { keyRing, keyStore, registry, logger } = deps
+  const { keyRing, keyStore, registry, audit, logger } = deps
   let isPublished = true
   const look = async () => {
     const changed = await keyRing.reload()
     if (!changed && isPublished) return
     isPublished = false
-    if ((await keyStore.publish(keyRing.publicKeys())) > 0) await registry.tell({ kind: 'keys', id: '' })
+    if ((await keyStore.publish(keyRing.publicKeys())) > 0) {
+      await registry.tell({ kind: 'keys', id: '' })
+      // Whoever changed the files did so on the machine itself, by `setstream keys` or by hand.
+      const note = keyRing.publicKeys().map(({ kid, alg, state }) => `${kid} ${alg} ${state}`)
+      await audit.add({
+        who: 'key files',
+        from: '',
+        what: 'keys changed',
+        target: '',
+        status: 200,
+        note: note.join(', '),
+      })
+    }
     isPublished = true
     logger.info(
       { keys: keyRing.publicKeys().map(({ kid, alg, state }) => ({ kid, alg, state })) },

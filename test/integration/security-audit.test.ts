@@ -1,10 +1,13 @@
 /** Every administrative act is told: who, from where, what, to what, when and with what result. And nothing secret. */
 import { beforeAll, describe, expect, it } from 'vitest'
 import { newToken } from '../../src/delivery/tokens.ts'
+import { generateKey, listKeys } from '../../src/signing/key-lifecycle.ts'
+import type { PublicKeyRecord } from '../../src/signing/key-record.ts'
 import { keysFor } from '../../src/store/keys.ts'
 import { type Ask, ask } from '../support/http.ts'
 import { connect, testPrefix } from '../support/redis.ts'
 import { startTransmitter, type TestTransmitter } from '../support/transmitter.ts'
+import { until } from '../support/until.ts'
 
 interface Entry {
   readonly id: string
@@ -96,6 +99,17 @@ describe('an administrative act', () => {
     await call('POST', '/v1/tokens', { body: { scope: 'read', description: token } })
     expect(JSON.stringify(await entries('?limit=10'))).not.toContain(token.slice(4, 30))
   })
+})
+
+it('a change of the signing keys is told, though nobody called for it', async () => {
+  const [current] = await listKeys(transmitter.keysDir)
+  const made = await generateKey(transmitter.keysDir, 'ES256', Date.now())
+  const entry = await until('the entry', async () =>
+    (await entries('?limit=5')).find(({ what }) => what === 'keys changed'),
+  )
+  expect(entry).toMatchObject({ who: 'key files', from: '', target: '', status: 200 })
+  for (const { kid, state } of [current, made] as PublicKeyRecord[])
+    expect(entry.note).toContain(`${kid} ES256 ${state}`)
 })
 
 describe('the audit log', () => {

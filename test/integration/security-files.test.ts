@@ -1,8 +1,11 @@
 /** Secrets on disk are for one user, and stand in no process listing. */
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
 import { startProcess, type TransmitterProcess } from '../support/transmitter-process.ts'
 
 let directory: string
@@ -57,6 +60,16 @@ it('no process shows a secret on its command line or gives it to its children', 
   }
   // The transmitter and its Redis.
   expect(count).toBeGreaterThanOrEqual(2)
+})
+
+it('a token that is given on the command line does not stay in the list of processes', async () => {
+  const args = ['status', '--watch', '--url', server.internalUrl, '--token', secrets[0] ?? '']
+  const child = spawn(process.execPath, [join(import.meta.dirname, '../../src/cli.ts'), ...args], { stdio: 'pipe' })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  await once(child.stdout, 'data')
+  const commandLine = await readFile(`/proc/${child.pid}/cmdline`, 'latin1')
+  expect(commandLine).toMatch(/^setstream/)
+  expect(commandLine).not.toContain(secrets[0])
 })
 
 it('the start prints where the admin token is, and not what it is', () => {
