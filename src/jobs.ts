@@ -21,6 +21,9 @@ export type ReceiverJob = Static<typeof ReceiverJob>
 /** Between two looks at what is flagged and overdue, and at what is too old. */
 export const RETENTION_EVERY_MS = { min: 1000, max: 60_000 }
 
+/** Overdue by so much, a pass of retention counts as lost. */
+const RETENTION_LOST_MS = 5000
+
 const CLOSING_MS = 1000
 
 const RETRIES: JobsOptions = {
@@ -40,6 +43,7 @@ export async function settledWithin(withinMs: number, closing: readonly Promise<
 export class Jobs implements Schedule {
   readonly #queues: Readonly<Record<QueueName, Queue>>
   readonly #logger: Logger
+  #retention: NodeJS.Timeout | undefined
 
   constructor(connection: Client, keys: Keys, logger: Logger) {
     const open = (name: QueueName) => {
@@ -66,8 +70,19 @@ export class Jobs implements Schedule {
     this.#ask('set-errors', receiver, { deduplication: { id: receiver, keepLastIfActive: true } })
   }
 
-  async repeatRetention(everyMs: number): Promise<void> {
-    await this.#queues.retention.upsertJobScheduler('retention', { every: everyMs }, { name: 'pass', data: {} })
+  /** Repeats retention, also after its jobs were lost, as when Redis came back with older data. */
+  async keepRetention(everyMs: number): Promise<void> {
+    const { retention } = this.#queues
+    const schedule = () => retention.upsertJobScheduler('retention', { every: everyMs }, { name: 'pass', data: {} })
+    const look = async () => {
+      const { next } = (await retention.getJobScheduler('retention')) ?? {}
+      // A pass may take its time; one that never began was lost.
+      if (next === undefined || Date.now() - next > RETENTION_LOST_MS + everyMs) await schedule()
+    }
+    this.#retention = setInterval(() => {
+      look().catch(error => this.#logger.debug({ err: error }, 'retention could not be looked at'))
+    }, everyMs).unref()
+    await schedule()
   }
 
   /** How many jobs each queue holds, by state. */
@@ -87,6 +102,7 @@ export class Jobs implements Schedule {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#retention)
     await settledWithin(
       CLOSING_MS,
       Object.values(this.#queues).map(queue => queue.close()),
