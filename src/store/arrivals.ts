@@ -78,7 +78,7 @@ export class Arrivals {
     const channel = this.#channels.get(receiver)
     if (channel === undefined) return
     channel.holders -= 1
-    if (channel.holders === 0) channel.idleSinceMs = Date.now()
+    if (channel.holders === 0) channel.idleSinceMs = performance.now()
   }
 
   close(): void {
@@ -107,7 +107,7 @@ export class Arrivals {
   }
 
   #leaveIdle(): void {
-    const before = Date.now() - LINGER_MS
+    const before = performance.now() - LINGER_MS
     for (const [receiver, channel] of this.#channels) {
       if (channel.holders > 0 || channel.idleSinceMs > before) continue
       this.#channels.delete(receiver)

@@ -150,7 +150,8 @@ export class Registry {
   }
 
   async #read(): Promise<void> {
-    const startedAtMs = Date.now()
+    // Not the wall clock, which may be set back: what was read would then be trusted for as long.
+    const startedAtMs = performance.now()
     if (this.#version === undefined) {
       this.#version = await this.#epoch.latest()
     } else {
@@ -190,14 +191,14 @@ export class Registry {
   }
 
   #isTrusted(): boolean {
-    return this.#version !== undefined && Date.now() - this.#readAtMs <= TRUSTED_FOR_MS
+    return this.#version !== undefined && performance.now() - this.#readAtMs <= TRUSTED_FOR_MS
   }
 
   async #everyReceiver(): Promise<ReceiverIndex> {
     if (!this.#isTrusted()) await this.catchUp()
     const all = this.#all ?? (await this.#load())
     // Nobody waits for the healing: what changed since is followed all the while.
-    if (Date.now() - this.#allReceiverIndexAtMs > ALL_AGE_MAX_MS) this.#load().catch(() => {})
+    if (performance.now() - this.#allReceiverIndexAtMs > ALL_AGE_MAX_MS) this.#load().catch(() => {})
     for (const id of this.#stale) this.#refresh(all, id)
     // Also those that another call began: what is read now must hold what changed before.
     if (this.#refreshing.size > 0) await Promise.all(this.#refreshing.values())
@@ -236,7 +237,7 @@ export class Registry {
             // Forgotten meanwhile: whoever waits may use it once, with what changed read again, and it is not kept.
             if (this.#loading === loading) {
               this.#all = all
-              this.#allReceiverIndexAtMs = Date.now()
+              this.#allReceiverIndexAtMs = performance.now()
             }
             for (const id of changed) this.#stale.add(id)
             return all
