@@ -240,12 +240,14 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
     return {
       urls,
       async stop() {
+        logger.info({ heldPolls: heldPolls.count }, 'stopping')
         startup.drain()
         endsAtMs = performance.now() + config.DRAIN_DELAY_MS + config.SHUTDOWN_GRACE_MS
         await new Promise(resolve => setTimeout(resolve, config.DRAIN_DELAY_MS))
         // About a thousand a second: each comes back at once, to another process.
         await heldPolls.drain(Math.min(heldPolls.count, config.SHUTDOWN_GRACE_MS / 2))
         await opened.disposeAsync()
+        logger.info('stopped')
       },
     }
   } catch (error) {
