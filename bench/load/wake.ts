@@ -10,9 +10,12 @@ import { readPage } from './page.ts'
 import type { WakeInput, Window } from './target.ts'
 import { MeasuredWindow } from './window.ts'
 
+/** Publishes that may be under way at once: a third of a second's worth. */
+const PRODUCERS = 64
+
 export async function wake(input: WakeInput): Promise<Window> {
   const failed = Promise.withResolvers<never>()
-  const producers = await Promise.all(Array.from({ length: 16 }, () => HttpConnection.open(input.internalPort)))
+  const producers = await Promise.all(Array.from({ length: PRODUCERS }, () => HttpConnection.open(input.internalPort)))
   const sentMs: number[] = new Array(input.feeds.length).fill(0)
   const receivers: HttpConnection[] = []
   let window: MeasuredWindow | undefined
