@@ -10,8 +10,8 @@ import { readPage } from './page.ts'
 import type { WakeInput, Window } from './target.ts'
 import { MeasuredWindow } from './window.ts'
 
-/** Publishes that may be under way at once: a third of a second's worth. */
-const PRODUCERS = 64
+/** Publishes that may be under way at once: more than a second's worth. */
+const PRODUCERS = 256
 
 export async function wake(input: WakeInput): Promise<Window> {
   const failed = Promise.withResolvers<never>()
