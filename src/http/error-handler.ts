@@ -4,6 +4,7 @@ import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { type FailureCode, TransmitterError } from '../errors.ts'
 import { isRefusal, type Refusals } from './rate-limit.ts'
+import { closeSoonWhenIdle } from './server.ts'
 
 const statusOf = {
   bad_request: 400,
@@ -51,9 +52,6 @@ export function toFailure(error: unknown): TransmitterError {
   return new TransmitterError('internal', 'Something went wrong on our side.', { cause: error })
 }
 
-/** Idle connections of clients that were refused are not kept for long. */
-const REFUSED_KEEP_ALIVE_MS = 5000
-
 export interface Rendering {
   readonly type: string
   readonly body: string
@@ -73,8 +71,7 @@ export function errorHandler(render: (failure: TransmitterError, status: number)
     let failure = toFailure(error)
     if (refusals !== undefined && isRefusal(failure, request)) {
       failure = refusals.answer(failure, request)
-      // After the listener of the server itself, which sets the usual time.
-      reply.raw.once('finish', () => request.socket.setTimeout(REFUSED_KEEP_ALIVE_MS))
+      closeSoonWhenIdle(request, reply)
     }
     const status = statusOf[failure.code]
     if (status >= 500) {

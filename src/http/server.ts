@@ -30,6 +30,10 @@ export interface ServerLimits {
 
 /** Longer than the 60 s of common balancers, which must not find a connection closed that they are about to use. */
 const KEEP_ALIVE_MS = 72_000
+/** What Node.js adds to it for its own part, so that a client which was told the time does not meet a closed connection. */
+const KEEP_ALIVE_BUFFER_MS = 1000
+/** Of clients that were refused. */
+const REFUSED_KEEP_ALIVE_MS = 5000
 const CHECK_EVERY_MS = 1000
 
 /** @param onError the application's error handler, for what Fastify refuses before it has found a route. */
@@ -91,15 +95,22 @@ function logRequests(app: FastifyInstance): void {
 }
 
 /** RFC 9112 §3.2. */
-async function requireHost({ headers, raw }: FastifyRequest): Promise<void> {
-  if (headers.host === undefined && raw.httpVersion !== '1.0') {
-    throw new TransmitterError('bad_request', 'The request names no host.')
-  }
+function requireHost({ headers, raw }: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void {
+  const isNamed = headers.host !== undefined || raw.httpVersion === '1.0'
+  done(isNamed ? undefined : new TransmitterError('bad_request', 'The request names no host.'))
 }
 
 /** Anything but 100-continue. RFC 9110 §10.1.1. */
 function refuseExpectation(_request: IncomingMessage, response: ServerResponse): void {
   response.writeHead(417, { 'cache-control': 'no-store', connection: 'close', 'content-length': 0 }).end()
+}
+
+/** Once the answer is out, and only if the connection is idle then: a further request may be under way on it. */
+export function closeSoonWhenIdle({ socket }: FastifyRequest, { raw }: FastifyReply): void {
+  // The server's own listener came first; it sets the time of idle connections, and a second on top, on those alone.
+  raw.once('finish', () => {
+    if (socket.timeout === KEEP_ALIVE_MS + KEEP_ALIVE_BUFFER_MS) socket.setTimeout(REFUSED_KEEP_ALIVE_MS)
+  })
 }
 
 /** What is not HTTP, or took too long to become a request: answered without a word about what it was. */
