@@ -1,11 +1,33 @@
 /** Faults by name, each healed by itself; and the schedule of them that a seed repeats. */
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Redis } from 'ioredis'
+import type { Network } from './network.ts'
 import type { Place } from './processes.ts'
 import { Random } from './random.ts'
-import type { ReplicatedRedis } from './replicated.ts'
+
+/** What can happen to Redis, whichever way it is deployed. `which` is from 0 to 1. */
+export interface ChaosRedis {
+  readonly url: string
+  /** For looking only. */
+  readonly redis: Redis
+  /** Between transmitters and Redis; undefined where there is nothing between. */
+  readonly network: Network | undefined
+  crash(awayMs: number, which: number): Promise<void>
+  powerCut(awayMs: number, which: number): Promise<void>
+  failOver(lagMs: number, which: number): Promise<void>
+  handOver(which: number): Promise<void>
+  freeze(ms: number, which: number): Promise<void>
+  freezeReplicas(ms: number): Promise<void>
+  fillUp(ms: number): Promise<void>
+  refuseWrites(ms: number): Promise<void>
+  forgetScripts(): Promise<void>
+  reshard?(which: number): Promise<void>
+  untilWhole(): Promise<void>
+  close(): Promise<void>
+}
 
 export interface World {
-  readonly redis: ReplicatedRedis
+  readonly redis: ChaosRedis
   readonly transmitters: readonly Place[]
   readonly workers: readonly Place[]
   violated(what: string, detail: string): void
@@ -23,6 +45,7 @@ interface Fault {
   readonly weight: number
   /** Loses what only one server has: not for CONFIRM=fsynced. */
   readonly needsReplicas?: true
+  readonly needs?: 'network' | 'cluster'
   run(world: World, which: number, howLong: number): Promise<unknown>
 }
 
@@ -78,27 +101,30 @@ export const FAULTS = {
     weight: 1,
     run: async ({ transmitters, workers }, which) => one([...transmitters, ...workers], which).signal('SIGUSR2'),
   },
-  'crash-redis': { weight: 2, run: ({ redis }, _, howLong) => redis.crash(ms(howLong, 0, 1500)) },
-  'power-cut': { weight: 1, run: ({ redis }, _, howLong) => redis.powerCut(ms(howLong, 0, 1500)) },
-  'freeze-redis': { weight: 2, run: ({ redis }, _, howLong) => redis.freeze(ms(howLong, 100, 3000)) },
+  'crash-redis': { weight: 2, run: ({ redis }, which, howLong) => redis.crash(ms(howLong, 0, 1500), which) },
+  'power-cut': { weight: 1, run: ({ redis }, which, howLong) => redis.powerCut(ms(howLong, 0, 1500), which) },
+  'freeze-redis': { weight: 2, run: ({ redis }, which, howLong) => redis.freeze(ms(howLong, 100, 3000), which) },
   'freeze-replicas': { weight: 1, run: ({ redis }, _, howLong) => redis.freezeReplicas(ms(howLong, 500, 3000)) },
   'fail-over': {
     weight: 2,
     needsReplicas: true,
     run: async ({ redis }, which, howLong) => {
       await redis.untilWhole()
-      await redis.failOver(which < 0.5 ? 0 : ms(howLong, 50, 800))
+      await redis.failOver(which < 0.5 ? 0 : ms(howLong, 50, 800), which)
     },
   },
-  'hand-over': { weight: 2, needsReplicas: true, run: ({ redis }) => redis.handOver() },
+  'hand-over': { weight: 2, needsReplicas: true, run: ({ redis }, which) => redis.handOver(which) },
   'fill-memory': { weight: 2, run: ({ redis }, _, howLong) => redis.fillUp(ms(howLong, 500, 3000)) },
   'refuse-writes': { weight: 1, run: ({ redis }, _, howLong) => redis.refuseWrites(ms(howLong, 500, 2000)) },
   'forget-scripts': { weight: 1, run: ({ redis }) => redis.forgetScripts() },
-  'cut-network': { weight: 2, run: async ({ redis }) => redis.network.cut() },
-  'half-close': { weight: 1, run: async ({ redis }) => redis.network.halfClose() },
+  reshard: { weight: 4, needs: 'cluster', run: async ({ redis }, which) => redis.reshard?.(which) },
+  'cut-network': { weight: 2, needs: 'network', run: async ({ redis }) => redis.network?.cut() },
+  'half-close': { weight: 1, needs: 'network', run: async ({ redis }) => redis.network?.halfClose() },
   'slow-network': {
     weight: 2,
+    needs: 'network',
     run: async ({ redis: { network } }, which, howLong) => {
+      if (network === undefined) return
       network.delayMs = ms(which, 20, 400)
       await delay(ms(howLong, 500, 3000))
       network.delayMs = 0
@@ -106,10 +132,11 @@ export const FAULTS = {
   },
   'silent-network': {
     weight: 2,
+    needs: 'network',
     run: async ({ redis: { network } }, _, howLong) => {
-      network.setSilent(true)
+      network?.setSilent(true)
       await delay(ms(howLong, 200, 4000))
-      network.setSilent(false)
+      network?.setSilent(false)
     },
   },
 } satisfies Record<string, Fault>
@@ -129,18 +156,26 @@ export function isOfProcesses(fault: FaultName): boolean {
   return OF_PROCESSES.includes(fault)
 }
 
-/** @param kinds of these only; empty: of all that `hasReplicas` allows. */
+export interface ScheduleOptions {
+  readonly seconds: number
+  readonly isCluster: boolean
+  /** Whether CONFIRM outlives the loss of a server. */
+  readonly hasReplicas: boolean
+  /** Of these only; empty: of all that can be survived. */
+  readonly kinds: readonly string[]
+}
+
 export function makeSchedule(
   seed: number,
-  seconds: number,
-  hasReplicas: boolean,
-  kinds: readonly string[],
+  { seconds, isCluster, hasReplicas, kinds }: ScheduleOptions,
 ): ScheduledFault[] {
   const random = new Random(seed)
-  const bag = Object.entries(FAULTS as Record<FaultName, Fault>).flatMap(([name, { weight, needsReplicas }]) =>
-    (needsReplicas && !hasReplicas) || (kinds.length > 0 && !kinds.includes(name))
-      ? []
-      : new Array<FaultName>(weight).fill(name as FaultName),
+  const isPossible = (name: string, { needs, needsReplicas }: Fault) =>
+    (needs === undefined || (needs === 'cluster') === isCluster) &&
+    (hasReplicas || !needsReplicas) &&
+    (kinds.length === 0 || kinds.includes(name))
+  const bag = Object.entries(FAULTS as Record<FaultName, Fault>).flatMap(([name, fault]) =>
+    isPossible(name, fault) ? new Array<FaultName>(fault.weight).fill(name as FaultName) : [],
   )
   const schedule: ScheduledFault[] = []
   for (let atMs = 2000; bag.length > 0 && atMs < seconds * 1000 - 3000; atMs += random.between(300, 2500)) {

@@ -32,11 +32,13 @@ export async function startNetwork(target: number): Promise<Network> {
     }
     for (const socket of [client, server]) socket.on('error', end).on('close', end).setNoDelay()
     client.on('data', chunk => server.write(chunk)).on('end', () => server.end())
-    server.on('data', chunk => {
-      if (state.delayMs === 0) client.write(chunk)
-      // Timers of the same length fire in order.
-      else setTimeout(() => client.writable && client.write(chunk), state.delayMs)
-    })
+    server.on(
+      'data',
+      inOrder(
+        () => state.delayMs,
+        chunk => void (client.writable && client.write(chunk)),
+      ),
+    )
     server.on('end', () => client.end())
     if (isSilent) for (const socket of [client, server]) socket.pause()
   })
@@ -69,4 +71,18 @@ export async function startNetwork(target: number): Promise<Network> {
     },
   }
   return state
+}
+
+/** Passes chunks on late, and in order all the same, also when the delay becomes shorter. */
+function inOrder(delayMs: () => number, pass: (chunk: Buffer) => void): (chunk: Buffer) => void {
+  const queue: { readonly dueAtMs: number; readonly chunk: Buffer }[] = []
+  const passWhatIsDue = () => {
+    while (queue[0] !== undefined && queue[0].dueAtMs <= performance.now())
+      pass((queue.shift() as { chunk: Buffer }).chunk)
+    if (queue[0] !== undefined) setTimeout(passWhatIsDue, Math.ceil(queue[0].dueAtMs - performance.now()))
+  }
+  return chunk => {
+    queue.push({ dueAtMs: performance.now() + delayMs(), chunk })
+    if (queue.length === 1) passWhatIsDue()
+  }
 }

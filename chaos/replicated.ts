@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { type PrivateRedis, startRedisProcess } from '../test/support/redis-process.ts'
 import { until } from '../test/support/until.ts'
+import type { ChaosRedis } from './faults.ts'
 import { type Network, startNetwork } from './network.ts'
 
 const WITHIN_MS = 60_000
@@ -14,7 +15,7 @@ interface Server {
   readonly redis: Redis
 }
 
-export class ReplicatedRedis {
+export class ReplicatedRedis implements ChaosRedis {
   readonly url: string
   readonly network: Network
   readonly #fsync: 'always' | 'everysec'

@@ -8,7 +8,9 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { openKeyRing } from '../src/signing/key-ring.ts'
-import { FAULTS, type FaultName, isOfProcesses, makeSchedule, type World } from './faults.ts'
+import { keysFor } from '../src/store/keys.ts'
+import { ClusteredRedis } from './clustered.ts'
+import { type ChaosRedis, FAULTS, type FaultName, isOfProcesses, makeSchedule, type World } from './faults.ts'
 import { Ledger } from './ledger.ts'
 import { type LoadOptions, produce, type ReceiverAccount, receive } from './load.ts'
 import { Place } from './processes.ts'
@@ -21,6 +23,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Math.floor(Math.random() * 1e9)) },
     confirm: { type: 'string', default: 'replicated:1' },
     fsync: { type: 'string', default: 'always' },
+    kind: { type: 'string', default: 'replicated' },
     faults: { type: 'string', default: '' },
     'expect-loss': { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -28,6 +31,7 @@ const { values } = parseArgs({
 })
 if (values.help) {
   console.log(`npm run chaos -- [--seconds 60] [--seed N] [--confirm replicated:1|fsynced|written]
+                 [--kind replicated|cluster] one master with two replicas behind a network, or three with one each
                  [--fsync always|everysec]   of every Redis
                  [--faults a,b,…]            of these kinds only: ${Object.keys(FAULTS).join(', ')}
                  [--expect-loss]             to measure what a weaker CONFIRM loses: losses are counted, and no failure`)
@@ -45,9 +49,11 @@ const PREFIX = 'chaos'
 const HEALING_MS = 120_000
 
 const kinds = values.faults === '' ? [] : values.faults.split(',')
-const schedule = makeSchedule(seed, seconds, values.confirm !== 'fsynced', kinds)
+const isCluster = values.kind === 'cluster'
+const hasReplicas = values.confirm !== 'fsynced'
+const schedule = makeSchedule(seed, { seconds, isCluster, hasReplicas, kinds })
 console.log(
-  `chaos: ${seconds} s, seed ${seed}, CONFIRM=${values.confirm}, appendfsync ${values.fsync}, ${schedule.length} faults`,
+  `chaos: ${seconds} s, seed ${seed}, ${values.kind}, CONFIRM=${values.confirm}, appendfsync ${values.fsync}, ${schedule.length} faults`,
 )
 console.log('schedule:')
 for (const { atMs, fault, which, howLong } of schedule) {
@@ -56,10 +62,17 @@ for (const { atMs, fault, which, howLong } of schedule) {
   )
 }
 
+const receiverIds = Array.from({ length: RECEIVERS }, (_, i) => `chaos-${i + 1}`)
 const directory = await mkdtemp(join(tmpdir(), 'setstream-chaos-'))
 const keysDir = join(directory, 'keys')
 await openKeyRing({ dir: keysDir, alg: 'ES256', generate: true })
-const redis = await ReplicatedRedis.start(2, values.fsync === 'always' ? 'always' : 'everysec')
+const fsync = values.fsync === 'always' ? 'always' : 'everysec'
+const redis: ChaosRedis = isCluster
+  ? await ClusteredRedis.start(
+      fsync,
+      receiverIds.map(id => keysFor(PREFIX).of(id).log),
+    )
+  : await ReplicatedRedis.start(2, fsync)
 const env: Record<string, string> = {
   REDIS_URL: redis.url,
   KEY_PREFIX: PREFIX,
@@ -81,7 +94,7 @@ const transmitters = [1, 2, 3].map(n => new Place(`transmitter-${n}`, 'public,in
 const workers = [1, 2].map(n => new Place(`worker-${n}`, 'workers', env))
 await Promise.all([...transmitters, ...workers].map(place => place.start()))
 
-const accounts = await Promise.all(Array.from({ length: RECEIVERS }, (_, i) => register(`chaos-${i + 1}`)))
+const accounts = await Promise.all(receiverIds.map(register))
 const ledger = new Ledger(accounts.map(({ id }) => id))
 const options: LoadOptions = {
   places: transmitters,
@@ -165,8 +178,8 @@ async function runFaults(): Promise<void> {
 /** Everything runs again. */
 async function heal(): Promise<void> {
   ledger.note('healing')
-  redis.network.setSilent(false)
-  redis.network.delayMs = 0
+  redis.network?.setSilent(false)
+  if (redis.network !== undefined) redis.network.delayMs = 0
   for (const place of [...transmitters, ...workers]) {
     place.signal('SIGCONT')
     if (!place.isRunning) await place.start()
