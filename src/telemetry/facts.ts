@@ -55,15 +55,19 @@ const LINES_AT_ONCE = 1000
 /** @param receiversMax receivers with series of their own, worst first. */
 export async function renderFacts(snapshot: Snapshot, receiversMax: number): Promise<string> {
   const parts: string[] = []
+  let part = ''
   let lines = 0
   for (const { name, type, help, samples } of families(snapshot, receiversMax)) {
-    parts.push(`# HELP ${name} ${help} A fact of Redis, exported by one process: do not sum.\n# TYPE ${name} ${type}\n`)
+    part += `# HELP ${name} ${help} A fact of Redis, exported by one process: do not sum.\n# TYPE ${name} ${type}\n`
     for (const [labels, value] of samples) {
-      parts.push(line(name, labels, value))
-      if (++lines % LINES_AT_ONCE === 0) await new Promise(resolve => setImmediate(resolve))
+      part += line(name, labels, value)
+      if (++lines % LINES_AT_ONCE !== 0) continue
+      parts.push(part)
+      part = ''
+      await new Promise(resolve => setImmediate(resolve))
     }
   }
-  return parts.join('')
+  return parts.join('') + part
 }
 
 function families(snapshot: Snapshot, receiversMax: number): Family[] {
