@@ -16,7 +16,7 @@ export type Fill = (ids: readonly string[], setsEach: number) => Promise<void>
 export function openPreload(setting: Setting, url: string, prefix: string): Fill {
   const redis = new Redis(url)
   setting.defer(() => redis.disconnect())
-  return fillWith(new SetStore(redis, scriptsOn(redis), keysFor(prefix)))
+  return fillWith(new SetStore(scriptsOn(redis), keysFor(prefix)))
 }
 
 export function fillWith(store: SetStore): Fill {

@@ -45,7 +45,8 @@ export async function wake(input: WakeInput): Promise<Window> {
   const publishAll = async () => {
     for (let sent = 0; sent < total; sent++) {
       const dueMs = window.openedAtMs + (sent * 1000) / input.perSecond
-      if (performance.now() < dueMs) await pause(dueMs - performance.now())
+      const earlyMs = dueMs - performance.now()
+      if (earlyMs > 0) await pause(earlyMs)
       const producer = producers.pop()
       if (producer === undefined) throw new Error('publishing does not keep up with the rate asked for')
       const at = sent % input.feeds.length

@@ -29,7 +29,8 @@ async function notify(input: Input): Promise<Window> {
   const total = input.perSecond * input.seconds
   for (let sent = 0; sent < total; sent++) {
     const dueMs = window.openedAtMs + (sent * 1000) / input.perSecond
-    if (performance.now() < dueMs) await pause(dueMs - performance.now())
+    const earlyMs = dueMs - performance.now()
+    if (earlyMs > 0) await pause(earlyMs)
     const name = names[sent % names.length]!
     sentMs.set(name, performance.now())
     void publisher.publish(name, '')

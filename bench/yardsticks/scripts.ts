@@ -30,7 +30,7 @@ const LIMITS = {
 async function drain(input: Input): Promise<Window> {
   const redis = new Redis(input.url, { enableAutoPipelining: true })
   const keys = keysFor('alone')
-  const store = new SetStore(redis, scriptsOn(redis), keys)
+  const store = new SetStore(scriptsOn(redis), keys)
   for (const id of input.ids) await redis.hset(keys.of(id).receiver, 'status', 'enabled')
   await fillWith(store)(input.ids, input.setsEach)
   let sets = 0
