@@ -7,11 +7,13 @@ import { ConfirmedScripts } from './store/confirmed-scripts.ts'
 import { type Client, type Purpose, parseRedisUrl, type RedisTarget, singleTarget } from './store/connection.ts'
 import { Epoch } from './store/epoch.ts'
 import { KeyStore } from './store/key-store.ts'
-import { MemoryPressure } from './store/memory-pressure.ts'
 import { type Keys, keysFor } from './store/keys.ts'
+import { MemoryPressure } from './store/memory-pressure.ts'
 import { ReceiverStore } from './store/receiver-store.ts'
 import { Registry } from './store/registry.ts'
+import { ReportStore } from './store/report-store.ts'
 import { type Scripts, scriptsOn } from './store/scripts.ts'
+import { SetReader } from './store/set-reader.ts'
 import { SetStore } from './store/set-store.ts'
 import { TokenStore } from './store/token-store.ts'
 import type { Logger } from './telemetry/logger.ts'
@@ -23,6 +25,8 @@ export interface Resources {
   readonly redis: Client
   readonly scripts: Scripts
   readonly sets: SetStore
+  readonly reader: SetReader
+  readonly reports: ReportStore
   readonly receivers: ReceiverStore
   readonly tokens: TokenStore
   readonly keyStore: KeyStore
@@ -80,7 +84,9 @@ export async function openResources(config: Config, logger: Logger): Promise<Res
     redis,
     scripts,
     connections,
-    sets: new SetStore(redis, scripts, keys, confirmed),
+    sets: new SetStore(scripts, keys, confirmed),
+    reader: new SetReader(redis, scripts, keys),
+    reports: new ReportStore(redis, keys),
     receivers,
     tokens,
     keyStore: new KeyStore(redis, scripts, keys),

@@ -66,7 +66,7 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
   try {
     const resources = await openResources(config, logger)
     opened.defer(() => resources.close())
-    const { sets, registry, epoch } = resources
+    const { sets, reader, reports, registry, epoch } = resources
     const isEmbedded = resources.embedded !== undefined
     const stored =
       isEmbedded && config.ADMIN_TOKEN === undefined ? await embeddedAdminToken(config.DATA_DIR, newToken) : undefined
@@ -98,7 +98,7 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
       logger,
     })
     const retention = new Retention(
-      { sets, registry, limitsOf, schedule: jobs, metrics, logger },
+      { sets, reader, registry, limitsOf, schedule: jobs, metrics, logger },
       { retainParkedMs: config.RETAIN_PARKED_MS, retainErrorsMs: config.RETAIN_ERRORS_MS },
     )
     await startup.begin()
@@ -192,9 +192,9 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
           },
           receivers: new Receivers({ store: resources.receivers, registry, keys: keyRing, retention }),
           tokens: new Tokens({ store: resources.tokens, registry }),
-          lists: new SetLists(sets),
-          deadLetters: new DeadLetters({ sets, registry, limitsOf, metrics }),
-          stats: new Stats({ sets, receivers: resources.receivers, registry, held: observed.held }),
+          lists: new SetLists(reader, reports),
+          deadLetters: new DeadLetters({ sets, reader, registry, limitsOf, metrics }),
+          stats: new Stats({ reader, receivers: resources.receivers, registry, held: observed.held }),
           audit: resources.audit,
           proxies,
           publicUrl: () => publicBase(config, urls.public),
@@ -216,8 +216,8 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
         logger,
         redelivery: new Redelivery({ sets, registry, limitsOf, schedule: jobs, metrics, logger }),
         retention,
-        keyRetirement: new KeyRetirement({ keyStore: resources.keyStore, registry, sets, logger }),
-        setErrors: new SetErrors({ sets, metrics, logger }),
+        keyRetirement: new KeyRetirement({ keyStore: resources.keyStore, registry, reader, logger }),
+        setErrors: new SetErrors({ reports, metrics, logger }),
         runs: observed.runs,
       })
       // Half of what is left: the requests under way are answered after them.

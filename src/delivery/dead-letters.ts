@@ -1,6 +1,7 @@
 /** What an operator does with SETs: look, requeue, discard, replay. Long work goes in bounded steps. */
 import { TransmitterError } from '../errors.ts'
 import type { Registry } from '../store/registry.ts'
+import type { SetReader } from '../store/set-reader.ts'
 import type { Choice, SetStore } from '../store/set-store.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { LimitsOf } from './limits.ts'
@@ -8,6 +9,7 @@ import { unknownReceiver } from './receivers.ts'
 
 export interface DeadLettersDependencies {
   readonly sets: SetStore
+  readonly reader: SetReader
   readonly registry: Registry
   readonly limitsOf: LimitsOf
   readonly metrics: Metrics
@@ -63,7 +65,7 @@ export class DeadLetters {
       // What is acknowledged again while we walk must not be walked again.
       endMs ??= step.nowMs
     } while (step.more && moved < CALL_MAX)
-    const remaining = step.more ? await this.#deps.sets.retainedBetween(receiverId, fromMs, endMs) : 0
+    const remaining = step.more ? await this.#deps.reader.retainedBetween(receiverId, fromMs, endMs) : 0
     const { retainedFromMs } = step
     return {
       moved,

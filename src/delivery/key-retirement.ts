@@ -2,13 +2,13 @@
 import { keysThatMayLeave } from '../signing/retirement.ts'
 import type { KeyStore } from '../store/key-store.ts'
 import type { Registry } from '../store/registry.ts'
-import type { SetStore } from '../store/set-store.ts'
+import type { SetReader } from '../store/set-reader.ts'
 import type { Logger } from '../telemetry/logger.ts'
 
 export interface KeyRetirementDependencies {
   readonly keyStore: KeyStore
   readonly registry: Registry
-  readonly sets: SetStore
+  readonly reader: SetReader
   readonly logger: Logger
 }
 
@@ -35,7 +35,7 @@ export class KeyRetirement {
   async #oldestSetMs(): Promise<number | undefined> {
     let oldest: number | undefined
     for (const { id } of await this.#deps.registry.every()) {
-      const ms = await this.#deps.sets.oldestMs(id)
+      const ms = await this.#deps.reader.oldestMs(id)
       if (ms !== undefined && (oldest === undefined || ms < oldest)) oldest = ms
     }
     return oldest

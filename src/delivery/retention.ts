@@ -1,6 +1,7 @@
 /** Retention: parks what has expired, trims what was kept for replay, discards dead letters whose time is over. */
 import type { Receiver } from '../store/receiver-store.ts'
 import type { Registry } from '../store/registry.ts'
+import type { SetReader } from '../store/set-reader.ts'
 import { ANY_AGE, type SetStore } from '../store/set-store.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -9,6 +10,7 @@ import type { Schedule } from './schedule.ts'
 
 export interface RetentionDependencies {
   readonly sets: SetStore
+  readonly reader: SetReader
   readonly registry: Registry
   readonly limitsOf: LimitsOf
   readonly schedule: Schedule
@@ -97,11 +99,11 @@ export class Retention {
   }
 
   async #discard(receiver: Receiver): Promise<void> {
-    const { sets, limitsOf, metrics, logger } = this.#deps
+    const { sets, reader, limitsOf, metrics, logger } = this.#deps
     let total = 0
     let cursor = '-'
     do {
-      const page = await sets.list(receiver.id, 'parked', cursor, STEP)
+      const page = await reader.list(receiver.id, 'parked', cursor, STEP)
       if (page === undefined) return
       const before = page.items.filter(
         ({ why }) => why !== undefined && Date.now() - why.atMs > this.#options.retainParkedMs,

@@ -3,7 +3,7 @@
  * reached in it stands in Redis, so a lost job loses no report. Never the token.
  */
 import { errLabel, truncate } from '../protocol/set-error.ts'
-import type { ReportEntry, SetStore } from '../store/set-store.ts'
+import type { ReportEntry, ReportStore } from '../store/report-store.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 
@@ -13,21 +13,21 @@ const LINES_A_BATCH = 50
 const LOGGED_LENGTH_MAX = 256
 
 export class SetErrors {
-  readonly #deps: { readonly sets: SetStore; readonly metrics: Metrics; readonly logger: Logger }
+  readonly #deps: { readonly reports: ReportStore; readonly metrics: Metrics; readonly logger: Logger }
 
-  constructor(deps: { readonly sets: SetStore; readonly metrics: Metrics; readonly logger: Logger }) {
+  constructor(deps: { readonly reports: ReportStore; readonly metrics: Metrics; readonly logger: Logger }) {
     this.#deps = deps
   }
 
   async log(receiver: string): Promise<number> {
-    const { sets } = this.#deps
+    const { reports: store } = this.#deps
     let total = 0
     for (;;) {
-      const reports = await sets.unloggedReports(receiver, BATCH)
+      const reports = await store.unlogged(receiver, BATCH)
       const last = reports.at(-1)
       if (last === undefined) return total
       this.#write(receiver, reports)
-      await sets.reportsLogged(receiver, last.entryId)
+      await store.logged(receiver, last.entryId)
       total += reports.length
     }
   }

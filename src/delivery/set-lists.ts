@@ -2,7 +2,8 @@
 import { TransmitterError } from '../errors.ts'
 import { parseJson } from '../protocol/json-parse.ts'
 import type { ListPage } from '../store/receiver-store.ts'
-import type { ListedSet, Location, ParkedNote, SetStore } from '../store/set-store.ts'
+import type { ReportStore } from '../store/report-store.ts'
+import type { ListedSet, Location, ParkedNote, SetReader } from '../store/set-reader.ts'
 import { unknownReceiver } from './receivers.ts'
 
 /** A state's name outside → in the log. */
@@ -26,15 +27,17 @@ const nameOf: Readonly<Record<Location['state'], string>> = {
 }
 
 export class SetLists {
-  readonly #sets: SetStore
+  readonly #reader: SetReader
+  readonly #reports: ReportStore
 
-  constructor(sets: SetStore) {
-    this.#sets = sets
+  constructor(reader: SetReader, reports: ReportStore) {
+    this.#reader = reader
+    this.#reports = reports
   }
 
   /** @throws {TransmitterError} not_found for the receiver, and, with `state: unknown`, for the SET */
   async locate(receiver: string, jti: string): Promise<Record<string, unknown>> {
-    const place = await this.#sets.locate(receiver, jti)
+    const place = await this.#reader.locate(receiver, jti)
     if (place === undefined) throw unknownReceiver()
     const { state, entryId, set, attempts, idleMs, acknowledgedAtMs, why } = place
     if (state === 'unknown') {
@@ -66,8 +69,8 @@ export class SetLists {
   }
 
   async errors(receiver: string, limit: number, cursor: string | undefined): Promise<ListPage<unknown>> {
-    if ((await this.#sets.count(receiver)) === undefined) throw unknownReceiver()
-    const reports = await this.#sets.reports(receiver, limit, cursor)
+    if ((await this.#reader.count(receiver)) === undefined) throw unknownReceiver()
+    const reports = await this.#reports.list(receiver, limit, cursor)
     const items = reports.map(({ entryId, language, ...report }) => ({
       ...report,
       ...(language === '' ? {} : { language }),
@@ -84,7 +87,7 @@ export class SetLists {
     cursor = '-',
     reason: string,
   ): Promise<ListPage<unknown>> {
-    const page = await this.#sets.list(receiver, STATES[state], cursor, limit, reason)
+    const page = await this.#reader.list(receiver, STATES[state], cursor, limit, reason)
     if (page === undefined) throw unknownReceiver()
     const items = page.items.map(set => listed(set, state))
     return page.next === undefined ? { items } : { items, next: page.next }

@@ -8,7 +8,7 @@ import type { PublicKeyRecord } from '../signing/key-record.ts'
 import type { KeyStore } from '../store/key-store.ts'
 import type { Receiver } from '../store/receiver-store.ts'
 import type { Registry } from '../store/registry.ts'
-import type { ReceiverCounts, SetStore } from '../store/set-store.ts'
+import type { ReceiverCounts, SetReader } from '../store/set-reader.ts'
 import type { SnapshotLease } from '../store/snapshot-lease.ts'
 import type { SnapshotReader } from '../store/snapshot-reader.ts'
 import type { WorkerRuns } from '../store/worker-runs.ts'
@@ -20,7 +20,7 @@ export interface SnapshotDependencies {
   readonly lease: SnapshotLease
   readonly reader: SnapshotReader
   readonly registry: Registry
-  readonly sets: Pick<SetStore, 'count'>
+  readonly sets: Pick<SetReader, 'count'>
   readonly keyStore: Pick<KeyStore, 'all'>
   readonly runs: Pick<WorkerRuns, 'last'>
   readonly jobs: { counts(): Promise<Snapshot['jobs']> }

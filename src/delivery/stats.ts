@@ -1,12 +1,12 @@
 /** What receivers hold and have been through, exact and now: derived from the log at each call. */
 import type { ReceiverStore } from '../store/receiver-store.ts'
 import type { Registry } from '../store/registry.ts'
-import type { ReceiverCounts, SetStore } from '../store/set-store.ts'
+import type { ReceiverCounts, SetReader } from '../store/set-reader.ts'
 import type { HeldEverywhere } from './held-everywhere.ts'
 import { unknownReceiver } from './receivers.ts'
 
 export interface StatsDependencies {
-  readonly sets: SetStore
+  readonly reader: SetReader
   readonly receivers: ReceiverStore
   readonly registry: Registry
   readonly held: Pick<HeldEverywhere, 'countOf' | 'all'>
@@ -48,7 +48,7 @@ export class Stats {
 
   /** @throws {TransmitterError} not_found */
   async of(receiver: string): Promise<ReceiverStats> {
-    const counts = await this.#deps.sets.count(receiver)
+    const counts = await this.#deps.reader.count(receiver)
     if (counts === undefined) throw unknownReceiver()
     return toStats(receiver, counts, await this.#deps.held.countOf(receiver))
   }
@@ -82,7 +82,7 @@ export class Stats {
     const held = await this.#deps.held.all()
     for (let from = 0; from < receivers.length; from += AT_ONCE) {
       const part = receivers.slice(from, from + AT_ONCE)
-      const counts = await Promise.all(part.map(receiver => this.#deps.sets.count(receiver)))
+      const counts = await Promise.all(part.map(receiver => this.#deps.reader.count(receiver)))
       counts.forEach((count, i) => {
         const receiver = part[i] as string
         if (count !== undefined) stats.push(toStats(receiver, count, held.get(receiver) ?? 0))

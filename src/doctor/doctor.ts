@@ -16,7 +16,7 @@ import { keysFor } from '../store/keys.ts'
 import { ReceiverStore } from '../store/receiver-store.ts'
 import { scriptsOn } from '../store/scripts.ts'
 import { serverFacts } from '../store/server-facts.ts'
-import { SetStore } from '../store/set-store.ts'
+import { SetReader } from '../store/set-reader.ts'
 import { WorkerRuns } from '../store/worker-runs.ts'
 import { createLogger } from '../telemetry/logger.ts'
 import { type Finding, failure } from './finding.ts'
@@ -71,10 +71,10 @@ export async function examine(config: Config, options: DoctorOptions): Promise<v
   opened.defer(() => redis.disconnect())
   const keys = keysFor(config.KEY_PREFIX)
   const scripts = scriptsOn(redis)
-  const sets = new SetStore(redis, scripts, keys)
+  const reader = new SetReader(redis, scripts, keys)
 
   if (options.receiver !== undefined) {
-    return tell(await recountFindings({ redis, keys, sets }, options.receiver, options.onProgress))
+    return tell(await recountFindings({ redis, keys, reader }, options.receiver, options.onProgress))
   }
 
   const published = await new KeyStore(redis, scripts, keys).all()
@@ -101,7 +101,7 @@ export async function examine(config: Config, options: DoctorOptions): Promise<v
   let cursor: string | undefined
   do {
     const page = await store.list(LIST_PAGE, cursor)
-    const counts = await Promise.all(page.items.map(({ id }) => sets.count(id)))
+    const counts = await Promise.all(page.items.map(({ id }) => reader.count(id)))
     page.items.forEach((receiver, i) => {
       const found = counts[i]
       if (found !== undefined) examined.push({ receiver, counts: found })

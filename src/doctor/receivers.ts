@@ -1,7 +1,7 @@
 /** Whom do SETs not reach? */
 import type { LimitsOf } from '../delivery/limits.ts'
 import type { Receiver } from '../store/receiver-store.ts'
-import type { ReceiverCounts } from '../store/set-store.ts'
+import type { ReceiverCounts } from '../store/set-reader.ts'
 import { type Finding, ok, roughly, warning } from './finding.ts'
 
 export interface Examined {

@@ -2,13 +2,13 @@
 import type { Client } from '../store/connection.ts'
 import type { Keys } from '../store/keys.ts'
 import { type Recount, recount } from '../store/recount.ts'
-import type { ReceiverCounts, SetStore } from '../store/set-store.ts'
+import type { ReceiverCounts, SetReader } from '../store/set-reader.ts'
 import { type Finding, failure, ok, warning } from './finding.ts'
 
 export interface RecountDependencies {
   readonly redis: Client
   readonly keys: Keys
-  readonly sets: Pick<SetStore, 'count'>
+  readonly reader: Pick<SetReader, 'count'>
 }
 
 /** A receiver that is in use changes while it is counted. */
@@ -20,11 +20,11 @@ export async function recountFindings(
   onProgress: (done: number, total: number) => void,
 ): Promise<Finding[]> {
   const check = `recount of ${receiver}`
-  let before = await deps.sets.count(receiver)
+  let before = await deps.reader.count(receiver)
   if (before === undefined) return [failure(check, 'no such receiver', '`setstream receivers list` shows all.')]
   for (let tries = 1; ; tries++) {
     const counted = await recount(deps.redis, deps.keys, receiver, onProgress)
-    const after = await deps.sets.count(receiver)
+    const after = await deps.reader.count(receiver)
     if (after === undefined) return [warning(check, 'it was deleted meanwhile', 'Nothing is left to count.')]
     if (isSame(before, after)) return compare(check, counted, after)
     if (tries === TRIES) {

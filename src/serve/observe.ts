@@ -41,7 +41,7 @@ export interface ObservedParts {
 
 export async function observe(config: Config, resources: Resources, parts: ObservedParts): Promise<Observation> {
   const { heldPolls, jobs, limitsOf, isPublic, isWorker, logger } = parts
-  const { redis, scripts, keys, registry, sets, keyStore } = resources
+  const { redis, scripts, keys, registry, reader, keyStore } = resources
   const name = randomBytes(9).toString('base64url')
   const followed = new Map<string, Tls>()
   const metrics = createMetrics({
@@ -63,7 +63,7 @@ export async function observe(config: Config, resources: Resources, parts: Obser
       lease: new SnapshotLease(redis, scripts, keys, name),
       reader: new SnapshotReader(redis, keys),
       registry,
-      sets,
+      sets: reader,
       keyStore,
       runs,
       jobs,

@@ -117,8 +117,8 @@ describe('a rotation', () => {
     const logger = createLogger('silent')
     const resources = await openResources(config, logger)
     try {
-      const { keyStore, registry, sets } = resources
-      const retirement = new KeyRetirement({ keyStore, registry, sets, logger })
+      const { keyStore, registry, reader } = resources
+      const retirement = new KeyRetirement({ keyStore, registry, reader, logger })
       const pass = () => retirement.pass(Date.now() + 30 * 24 * HOUR)
       await until(
         'the first key is retired',

@@ -18,12 +18,12 @@ async function retention(retainMs: { parked: number; errors: number }) {
   const config = readConfig({ REDIS_URL: redisUrl(), KEY_PREFIX: lab.prefix })
   const logged: Record<string, unknown>[] = []
   const logger = pino({ level: 'info' }, { write: (line: string) => void logged.push(JSON.parse(line)) })
-  const { sets, registry, close } = await openResources(config, logger)
+  const { sets, reader, registry, close } = await openResources(config, logger)
   onTestFinished(close)
   const metrics = createMetrics({ heldPolls: () => 0 })
   const schedule = { sweep() {}, logReports() {} }
   const passes = new Retention(
-    { sets, registry, limitsOf: limitsFrom(config), schedule, metrics, logger },
+    { sets, reader, registry, limitsOf: limitsFrom(config), schedule, metrics, logger },
     { retainParkedMs: retainMs.parked, retainErrorsMs: retainMs.errors },
   )
   let nowMs = Date.now()

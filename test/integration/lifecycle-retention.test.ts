@@ -171,7 +171,7 @@ describe('reports', () => {
     const jti = await feed.publish()
     await feed.pollNow()
     await feed.report([jti])
-    const sets = new SetStore(lab.redis, scriptsOn(lab.redis), keysFor(lab.prefix))
+    const sets = new SetStore(scriptsOn(lab.redis), keysFor(lab.prefix))
     const trimmed: number[] = []
     for (let more = true; more; ) {
       const step = await sets.trim(feed.id, HOUR, HOUR, 100)

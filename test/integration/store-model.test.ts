@@ -8,6 +8,7 @@ import { expect, it } from 'vitest'
 import { keysFor } from '../../src/store/keys.ts'
 import { ReceiverStore } from '../../src/store/receiver-store.ts'
 import { scriptsOn } from '../../src/store/scripts.ts'
+import { SetReader } from '../../src/store/set-reader.ts'
 import { ANY_AGE, type HandedOut, SetStore } from '../../src/store/set-store.ts'
 import { type ModelOptions, ReceiverModel, type State } from '../support/poll-model.ts'
 import { recount } from '../support/recount.ts'
@@ -19,8 +20,9 @@ const R = 3_600_000
 const prefix = testPrefix()
 const redis = connect({ replyMapping: 'legacy' })
 const stores = [redis, connect({ replyMapping: 'legacy' })].map(
-  client => new SetStore(client, scriptsOn(client), keysFor(prefix)),
+  client => new SetStore(scriptsOn(client), keysFor(prefix)),
 )
+const reader = new SetReader(redis, scriptsOn(redis), keysFor(prefix))
 const receivers = new ReceiverStore(redis, scriptsOn(redis), keysFor(prefix))
 /** Those of producers that gave an id are remembered when they are final; the others are not. */
 const JTIS = ['r0', 'r1', 'r2', 'r3', 'r4', 'n0', 'n1', 'n2']
@@ -222,7 +224,7 @@ class Subject {
   }
 
   async check(): Promise<void> {
-    const [counted, stats] = await Promise.all([recount(redis, this.keys), stores[1]?.count(this.id)])
+    const [counted, stats] = await Promise.all([recount(redis, this.keys), reader.count(this.id)])
     expect(counted.states).toEqual(this.#states())
     expect(counted.retained).toBe(this.model.retained.length)
     const { queued, inFlight, owedAgain, parked, retained } = counted
@@ -230,7 +232,7 @@ class Subject {
     expect(stats?.totals.bytes ?? 0).toBe(counted.bytes)
     await Promise.all(
       this.model.inState('parked').map(async set => {
-        const where = await stores[0]?.locate(this.id, set.jti)
+        const where = await reader.locate(this.id, set.jti)
         expect(where).toMatchObject({ state: 'parked', set: set.token, why: set.parked })
       }),
     )
