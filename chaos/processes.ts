@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 export interface Urls {
   readonly public: string
   readonly internal: string
+  readonly ops: string
 }
 
 const CLI = fileURLToPath(new URL('../src/cli.ts', import.meta.url))
@@ -102,7 +103,11 @@ export class Place {
         if (this.lines.length > LINES_KEPT) this.lines.shift()
         const line = parsed(text)
         if (line?.msg !== 'listening') return
-        listening.resolve({ public: String(line.public ?? ''), internal: String(line.internal ?? '') })
+        listening.resolve({
+          public: String(line.public ?? ''),
+          internal: String(line.internal ?? ''),
+          ops: String(line.ops ?? ''),
+        })
       })
     }
     child.once('error', listening.reject)
