@@ -39,7 +39,20 @@ export interface SnapshotOptions {
 interface Known {
   /** What was told of the receiver when it was counted. */
   readonly mark: string
-  readonly counts: ReceiverCounts
+  readonly counts: Counted
+}
+
+/** Of all that is counted, what is exported: it is kept for every receiver. */
+interface Counted {
+  readonly queued: number
+  readonly inFlight: number
+  readonly owedAgain: number
+  readonly parked: number
+  readonly oldestUnackedSeconds: number
+  readonly bytes: number
+  readonly lastPollMs: number | undefined
+  readonly within: number
+  readonly late: number
 }
 
 /** Receivers whose marks are read at once, and receivers that are counted at once: half a millisecond of Redis each. */
@@ -167,15 +180,15 @@ export class Snapshots {
       counts.forEach((found, i) => {
         const { receiver, mark } = part[i] as (typeof part)[number]
         // A receiver that was deleted meanwhile is none.
-        if (found !== undefined) result.push([receiver, { mark, counts: found }])
+        if (found !== undefined) result.push([receiver, { mark, counts: counted(found) }])
       })
     }
     return result
   }
 
-  #factsOf(receiver: Receiver, counts: ReceiverCounts): ReceiverFacts {
+  #factsOf(receiver: Receiver, counts: Counted): ReceiverFacts {
     const { backlogMax, backlogBytesMax, sloMs } = this.#deps.limitsOf(receiver)
-    const { queued, inFlight, owedAgain, parked, oldestUnackedSeconds, totals } = counts
+    const { queued, inFlight, owedAgain, parked, oldestUnackedSeconds, bytes, lastPollMs, within, late } = counts
     const backlog = queued + inFlight + owedAgain + parked
     return {
       id: receiver.id,
@@ -185,16 +198,30 @@ export class Snapshots {
       owedAgain,
       parked,
       oldestUnackedSeconds,
-      lastPollMs: totals.lastPoll,
-      backlogRatio: Math.max(backlog / backlogMax, (totals.bytes ?? 0) / backlogBytesMax),
-      slo: sloMs === 0 ? undefined : { targetMs: sloMs, within: totals.sloWithin ?? 0, late: totals.sloLate ?? 0 },
+      lastPollMs,
+      backlogRatio: Math.max(backlog / backlogMax, bytes / backlogBytesMax),
+      slo: sloMs === 0 ? undefined : { targetMs: sloMs, within, late },
     }
   }
 }
 
 /** Nothing of it changes by itself: no age grows, nothing lapses. */
-function isAtRest({ queued, inFlight, owedAgain }: ReceiverCounts): boolean {
+function isAtRest({ queued, inFlight, owedAgain }: Counted): boolean {
   return queued + inFlight + owedAgain === 0
+}
+
+function counted({ queued, inFlight, owedAgain, parked, oldestUnackedSeconds, totals }: ReceiverCounts): Counted {
+  return {
+    queued,
+    inFlight,
+    owedAgain,
+    parked,
+    oldestUnackedSeconds,
+    bytes: totals.bytes ?? 0,
+    lastPollMs: totals.lastPoll,
+    within: totals.sloWithin ?? 0,
+    late: totals.sloLate ?? 0,
+  }
 }
 
 function sinceMs({ state, createdAtMs, currentSinceMs, retiredAtMs }: PublicKeyRecord): number {
