@@ -39,7 +39,10 @@ export PROMTOOL PROMETHEUS
 vitest run --config test/ops/vitest.config.ts
 
 # Where there is Compose, it has the last word on the profile.
-if docker compose version >/dev/null 2>&1; then
-  ADMIN_TOKEN=only-to-be-parsed docker compose --profile observability config --quiet
+compose() {
+  if docker compose version >/dev/null 2>&1; then docker compose "$@"; else docker-compose "$@"; fi
+}
+if compose version >/dev/null 2>&1; then
+  ADMIN_TOKEN=only-to-be-parsed compose --profile observability config --quiet
   echo 'docker-compose.yml: the profile observability is valid'
 fi
