@@ -8,6 +8,7 @@ import { TransmitterError } from '../errors.ts'
 import type { Arrivals } from '../store/arrivals.ts'
 import type { Page } from '../store/set-store.ts'
 import { type Deadline, Deadlines } from './deadlines.ts'
+import type { Presence } from './presence.ts'
 
 /** What ends a held poll; a page only when SETs, or the news that there are some, were found for it. */
 export type HeldOutcome = Page | 'timeout' | 'displaced' | 'aborted'
@@ -20,7 +21,7 @@ export interface HeldPollsOptions {
 export interface HeldPoll {
   readonly receiver: string
   readonly waitMs: number
-  readonly signal: AbortSignal
+  readonly presence: Presence
   readonly take: () => Promise<Page>
   readonly giveBack: (page: Page) => void
 }
@@ -77,7 +78,7 @@ export class HeldPolls {
    */
   async hold(arrivals: Arrivals, poll: HeldPoll, mark: number | undefined): Promise<HeldOutcome> {
     if (this.#isDraining) return 'timeout'
-    if (poll.signal.aborted) return 'aborted'
+    if (poll.presence.isGone) return 'aborted'
     const { promise, resolve, reject } = Promise.withResolvers<HeldOutcome>()
     const waiter: Waiter = {
       receiver: poll.receiver,
@@ -95,8 +96,7 @@ export class HeldPolls {
       },
     }
     this.#add(waiter)
-    const abort = () => waiter.end('aborted')
-    poll.signal.addEventListener('abort', abort, { once: true })
+    poll.presence.whenGone(() => waiter.end('aborted'))
     waiter.deadline = this.#deadlines.after(poll.waitMs, () => {
       // An empty answer would claim that there is nothing to fetch, which nobody knows while Redis is away.
       if (arrivals.isListening(poll.receiver)) waiter.end('timeout')
@@ -113,7 +113,6 @@ export class HeldPolls {
     try {
       return await promise
     } finally {
-      poll.signal.removeEventListener('abort', abort)
       waiter.deadline.cancel()
       subscribed.then(
         () => arrivals.release(poll.receiver),

@@ -13,6 +13,7 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import type { Tracing } from '../telemetry/tracing.ts'
 import type { HeldOutcome, HeldPolls } from './held-polls.ts'
 import type { LimitsOf, ReceiverLimits } from './limits.ts'
+import type { Presence } from './presence.ts'
 import type { Schedule } from './schedule.ts'
 
 export interface PollDependencies {
@@ -38,8 +39,7 @@ export interface PollCall {
   readonly language: string
   /** Milliseconds the client is willing to wait (RFC 7240); may shorten the wait, never lengthen it. */
   readonly preferredWaitMs: number | undefined
-  /** Aborts when the client has left. */
-  readonly signal: AbortSignal
+  readonly presence: Presence
 }
 
 export interface PollAnswer {
@@ -93,7 +93,7 @@ export class Poll {
     if (page.sets.length > 0 || page.moreAvailable || waitMs === 0) {
       metrics.pollSeconds.observe((performance.now() - startedAt) / 1000)
       metrics.polls.inc({ outcome: page.sets.length > 0 ? 'sets' : 'empty' })
-      return this.#orGiveBack(receiver.id, page, limits, call.signal)
+      return this.#orGiveBack(receiver.id, page, limits, call.presence)
     }
 
     const take = async () => {
@@ -111,10 +111,10 @@ export class Poll {
     const giveBack = (late: Page) => this.#giveBack(receiver.id, late.sets, limits)
     const outcome = await heldPolls.hold(
       arrivals,
-      { receiver: receiver.id, waitMs, signal: call.signal, take, giveBack },
+      { receiver: receiver.id, waitMs, presence: call.presence, take, giveBack },
       mark,
     )
-    return this.#heldAnswer(receiver.id, outcome, limits, call.signal)
+    return this.#heldAnswer(receiver.id, outcome, limits, call.presence)
   }
 
   /** SETs whose answer did not get out are owed again at once, and their attempt is taken back. */
@@ -126,18 +126,18 @@ export class Poll {
     return { limit: Math.min(request.maxEvents ?? pageMax, pageMax), bytesMax: this.#options.pageBytesMax }
   }
 
-  #heldAnswer(receiver: string, outcome: HeldOutcome, limits: ReceiverLimits, signal: AbortSignal): PollAnswer {
+  #heldAnswer(receiver: string, outcome: HeldOutcome, limits: ReceiverLimits, presence: Presence): PollAnswer {
     const { metrics } = this.#deps
     if (typeof outcome === 'string') {
       metrics.polls.inc({ outcome })
       return NOTHING
     }
     metrics.polls.inc({ outcome: outcome.sets.length > 0 ? 'sets' : 'empty' })
-    return this.#orGiveBack(receiver, outcome, limits, signal)
+    return this.#orGiveBack(receiver, outcome, limits, presence)
   }
 
-  #orGiveBack(receiver: string, page: Page, limits: ReceiverLimits, signal: AbortSignal): PollAnswer {
-    if (!signal.aborted) return page
+  #orGiveBack(receiver: string, page: Page, limits: ReceiverLimits, presence: Presence): PollAnswer {
+    if (!presence.isGone) return page
     this.#giveBack(receiver, page.sets, limits)
     return NOTHING
   }

@@ -14,8 +14,10 @@ import {
   fastify,
   LogController,
 } from 'fastify'
+import type { Bindings, ChildLoggerOptions } from 'pino'
 import { TransmitterError } from '../errors.ts'
 import type { Logger } from '../telemetry/logger.ts'
+import { RequestLog } from '../telemetry/request-log.ts'
 
 export interface ServerLimits {
   readonly bodyBytesMax: number
@@ -51,6 +53,8 @@ export function createApp(
   const options = {
     loggerInstance: logger as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
+    childLoggerFactory: (parent: FastifyBaseLogger, bindings: Bindings, options: ChildLoggerOptions) =>
+      new RequestLog(parent as Logger, bindings, options),
     bodyLimit: limits.bodyBytesMax,
     requestTimeout: limits.headerTimeoutMs + limits.bodyTimeoutMs,
     keepAliveTimeout: KEEP_ALIVE_MS,

@@ -4,6 +4,7 @@
  */
 import { Cluster, type Command, Redis, type RedisOptions } from 'ioredis'
 import { SetupError } from '../errors.ts'
+import { GatheringRedis } from './gathering-redis.ts'
 
 export type Client = Redis | Cluster
 
@@ -75,7 +76,11 @@ export function parseRedisUrl(url: string): RedisTarget {
 export function singleTarget(options: RedisOptions, kind: 'single' | 'sentinel' = 'single'): RedisTarget {
   return {
     kind,
-    open: purpose => quiet(new Redis({ ...options, ...optionsFor(purpose), replyMapping: 'legacy' })),
+    open: purpose => {
+      // Requests come many at a time; the others' commands are few, and BullMQ duplicates its connections itself.
+      const Connection = purpose === 'requests' ? GatheringRedis : Redis
+      return quiet(new Connection({ ...options, ...optionsFor(purpose), replyMapping: 'legacy' }))
+    },
     openNode: () => quiet(new Redis({ ...options, ...nodeOptions })),
   }
 }

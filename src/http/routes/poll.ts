@@ -1,6 +1,7 @@
 /** The polling endpoint: one POST settles the last batch and asks for the next. RFC 8936 §2.2, §2.3. */
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import type { Poll, PollAnswer } from '../../delivery/poll.ts'
+import { Presence } from '../../delivery/presence.ts'
 import { TransmitterError } from '../../errors.ts'
 import { parsePollRequest, parsePrefer, renderPollResponse } from '../../protocol/poll.ts'
 import type { Receiver } from '../../store/receiver-store.ts'
@@ -46,17 +47,20 @@ export const pollRoute: FastifyPluginAsync<PollRouteOptions> = async (
     },
     async (request, reply) => {
       const receiver = request.receiver as Receiver
-      const left = new AbortController()
+      const presence = new Presence()
       let answer: PollAnswer | undefined
       onDisconnect(reply, () => {
-        left.abort()
+        presence.leave()
         if (answer !== undefined) poll.giveBack(receiver, answer.sets)
       })
+      const parsed = parsePollRequest((request.body as Buffer | undefined) ?? Buffer.alloc(0))
+      // A held poll would keep the bytes, and the socket's buffer that they are a slice of.
+      request.body = undefined
       answer = await poll.answer(receiver, {
-        request: parsePollRequest((request.body as Buffer | undefined) ?? Buffer.alloc(0)),
+        request: parsed,
         language: request.headers['content-language'] ?? '',
         preferredWaitMs: parsePrefer(request.headers.prefer as string | undefined),
-        signal: left.signal,
+        presence,
       })
       reply.type('application/json').send(renderPollResponse(answer.sets, answer.moreAvailable))
       limitWriting(reply, writeTimeoutMs)
