@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { callAdmin, openLab } from '../support/feed.ts'
 import { HAPPENED } from '../support/foreign-set.ts'
 import { type Exposition, scrape, scrapedUntil } from '../support/metrics.ts'
+import { isCluster } from '../support/redis.ts'
 import { until } from '../support/until.ts'
 
 const lab = await openLab({ METRICS_SNAPSHOT_MS: '100', RATE_LIMIT_POLL: '5' }, ['public', 'internal', 'workers'])
@@ -223,7 +224,10 @@ describe('the process that holds the lease exports', () => {
         expect(found.value('setstream_jobs', { queue, state }), `${queue} ${state}`).toBeGreaterThanOrEqual(0)
       }
     }
-    expect(found.value('setstream_redis_memory_used_bytes')).toBeGreaterThan(0)
+    // Of a cluster: of each master.
+    const memory = found.all('setstream_redis_memory_used_bytes')
+    expect(memory).toHaveLength(isCluster() ? 3 : 1)
+    for (const { value } of memory) expect(value).toBeGreaterThan(0)
     expect(found.all('setstream_signing_key_since_timestamp_seconds', { state: 'current', alg: 'ES256' })).toHaveLength(
       1,
     )
