@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { configDefaults, defineConfig } from 'vitest/config'
 
 /** Clusters and sentinels of their own take their time: `npm run test:cluster`. */
@@ -13,5 +14,8 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 20_000,
     hookTimeout: 60_000,
+    // A second try hides nothing: `.ci/run` lists whoever needed it, and that is a fault to be found.
+    retry: process.env.CI ? 1 : 0,
+    reporters: ['default', fileURLToPath(new URL('test/support/again-reporter.ts', import.meta.url))],
   },
 })
