@@ -5,7 +5,7 @@ import { startPrivateRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
 
 const server = await startPrivateRedis()
-const lab = await openLab({ REDIS_URL: server.url, SHUTDOWN_GRACE_MS: '3000' })
+const lab = await openLab({ REDIS_URL: server.url, SHUTDOWN_GRACE_MS: '2000' })
 
 it.for([
   ['gone', () => server.kill(), () => server.start()],
@@ -17,7 +17,7 @@ it.for([
   await take()
   const startedAt = performance.now()
   expect(await child.terminate()).toBe(0)
-  expect(performance.now() - startedAt).toBeLessThan(6000)
+  expect(performance.now() - startedAt).toBeLessThan(5000)
   // Told that there is nothing, or that nobody knows.
   expect([200, 503]).toContain((await held)?.status)
   await give()
