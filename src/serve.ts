@@ -40,6 +40,8 @@ import { createLogger } from './telemetry/logger.ts'
 
 /** No receiver can have its polls held longer. */
 const HELD_MS_MAX = 120_000
+/** A signal that comes again within this is the same one. */
+const SAME_SIGNAL_MS = 1000
 
 export { ROLES, type Role }
 
@@ -256,17 +258,27 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
   }
 }
 
-/** Runs until SIGTERM or SIGINT; a second signal ends the process at once. */
+/** Runs until a signal to end; a second one ends the process at once. */
 export async function runServe(roles: readonly Role[]): Promise<void> {
   const config = readConfig(process.env)
   const transmitter = await serve(config, roles)
-  const signal = await new Promise<NodeJS.Signals>(resolve => {
-    // A closed terminal ends it too, or the embedded server would stay behind.
-    for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(name, resolve)
-  })
-  process.once(signal, () => process.exit(1))
+  await signalToEnd()
   await transmitter.stop()
   process.exit(0)
+}
+
+function signalToEnd(): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  let firstMs: number | undefined
+  const onSignal = () => {
+    firstMs ??= performance.now()
+    // One Ctrl-C comes twice, from the terminal and from npm: only what comes later was meant as a second.
+    if (performance.now() - firstMs > SAME_SIGNAL_MS) process.exit(1)
+    resolve()
+  }
+  // A closed terminal ends it too, or the embedded server would stay behind.
+  for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(name, onSignal)
+  return promise
 }
 
 function publicBase(config: Config, listening: string | undefined): string {
