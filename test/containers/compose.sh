@@ -26,6 +26,14 @@ containers() {
     xargs --no-run-if-empty docker inspect --format "{{index .Config.Labels \"com.docker.compose.service\"}} $1" | sort
 }
 
+# metric SERVICE NAME: what the process of that service exports now, as a whole number.
+metric() {
+  compose exec -T "$1" node -e '
+    const text = await (await fetch("http://127.0.0.1:9464/metrics")).text()
+    const line = text.split("\n").find(line => line.startsWith(`${process.argv[1]} `))
+    console.log(Number(line?.split(" ")[1] ?? -1))' "$2"
+}
+
 work=$(mktemp -d /tmp/setstream-compose.XXXXXX)
 finish() {
   compose logs --no-color >"$logs/compose-services.log" 2>&1 || true
@@ -51,7 +59,11 @@ user=$(compose exec -T public id -u)
 echo "the public process runs as user $user"
 [ "$user" != 0 ]
 
+published=$(metric internal setstream_sets_published_total) delivered=$(metric public setstream_sets_delivered_total)
 "$node" test/containers/smoke.ts publish "$work/published.json"
+echo "published $published, then $(metric internal setstream_sets_published_total); delivered before: $delivered"
+[ "$(metric internal setstream_sets_published_total)" -gt "$published" ] && [ "$delivered" -gt 0 ]
+
 SECONDS=0
 compose stop
 echo "stopped in $SECONDS s"
