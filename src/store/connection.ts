@@ -102,7 +102,7 @@ function clusterTarget(seeds: { host: string; port: number }[], redisOptions: Re
       return purpose === 'requests' ? withDeadline(cluster, COMMAND_TIMEOUT_MS) : cluster
     },
     openNode(address) {
-      const node = address === undefined ? seeds[turn++ % seeds.length] : hostAndPort(address, 6379)
+      const node = address === undefined ? seeds[turn++ % seeds.length] : nodeAt(address)
       return quiet(new Redis({ ...redisOptions, ...node, ...nodeOptions }))
     },
   }
@@ -170,6 +170,12 @@ function hostAndPort(text: string, defaultPort: number): { host: string; port: n
   const match = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(text)
   if (match === null) throw new SetupError('REDIS_URL: a host is not of the form host or host:port')
   return { host: match[1] ?? match[2] ?? '', port: match[3] === undefined ? defaultPort : Number(match[3]) }
+}
+
+/** As nodes write it: an IPv6 host stands without brackets. */
+function nodeAt(address: string): { host: string; port: number } {
+  const colon = address.lastIndexOf(':')
+  return { host: address.slice(0, colon), port: Number(address.slice(colon + 1)) }
 }
 
 function databaseOf(text: string): number {

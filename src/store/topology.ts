@@ -32,7 +32,7 @@ export class Topology {
 
   /** @returns whether the error told where a slot is now. */
   learn(error: unknown): boolean {
-    const match = /^MOVED (\d{1,5}) (\S*:\d+)$/.exec(error instanceof Error ? error.message : '')
+    const match = /^MOVED (\d{1,5}) ([^?\s]+:\d+)$/.exec(error instanceof Error ? error.message : '')
     if (match === null || Number(match[1]) >= SLOTS) return false
     this.#addresses[Number(match[1])] = match[2] as string
     return true
@@ -55,7 +55,7 @@ export class Topology {
       try {
         const ranges = (await node.cluster('SLOTS')) as unknown as SlotRange[]
         const addresses: (string | undefined)[] = new Array(SLOTS)
-        for (const [from, to, [host, port]] of ranges) addresses.fill(`${host}:${port}`, from, to + 1)
+        for (const [from, to, [host, port]] of ranges) if (host) addresses.fill(`${host}:${port}`, from, to + 1)
         this.#addresses = addresses
         return
       } catch {

@@ -30,12 +30,22 @@ describe('the way to a key', () => {
     expect(topology.masters()).toEqual(['10.0.0.1:6379'])
   })
 
+  it('may lead to an IPv6 host', () => {
+    const target = parseRedisUrl('redis+cluster://127.0.0.1:1')
+    const topology = new Topology(target)
+    topology.learn(new Error('MOVED 12182 ::1:6379'))
+    const node = target.openNode(topology.addressOf('foo'))
+    expect([node.options.host, node.options.port]).toEqual(['::1', 6379])
+    node.disconnect()
+  })
+
   it('is not taught by another error, nor by a slot that does not exist', () => {
     const topology = new Topology(parseRedisUrl('redis+cluster://127.0.0.1:1'))
     for (const text of [
       'ASK 12182 10.0.0.1:6379',
       'MOVED 16384 10.0.0.1:6379',
       'MOVED __proto__ 10.0.0.1:6379',
+      'MOVED 1 :6379',
       'ERR',
     ]) {
       expect(topology.learn(new Error(text)), text).toBe(false)
