@@ -42,7 +42,7 @@ smoke() {
     node test/containers/smoke.ts "$@"
 }
 
-npm ci
+npm ci || npm ci # The network may cut it off once.
 SECONDS=0
 start
 echo "running $SECONDS s after npm start"

@@ -82,7 +82,9 @@ describe('facts of Redis', () => {
 
 describe('a scrape', () => {
   it('reads memory alone', async () => {
-    const lab = await openLab(env, ['internal', 'workers'])
+    // A server of its own: those of other files ask the shared one as much.
+    const server = await startPrivateRedis()
+    const lab = await openLab({ ...env, REDIS_URL: server.url }, ['internal', 'workers'])
     await whoExports(lab.transmitter)
     const commands = async () => {
       const stats = await lab.redis.info('commandstats')
