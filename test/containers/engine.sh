@@ -2,7 +2,8 @@
 # A Docker engine of our own, for as long as a test run lasts: data, socket and pid under one directory.
 #
 #   engine.sh start DIRECTORY     ends once it answers; DIRECTORY/host is then what DOCKER_HOST has to be
-#   engine.sh stop DIRECTORY      ends once it, its containers and what it left in the kernel's tables are gone
+#   engine.sh stop DIRECTORY      ends once it, its containers and what it left in the kernel's tables are gone; so too
+#                                 where it was killed long ago
 #
 # Needs root and `dockerd`. DIRECTORY is short, because a socket's path is at most 107 bytes.
 set -euo pipefail
@@ -36,7 +37,7 @@ start() {
 stop() {
   local pid containers
   pid=$(cat "$directory/pid" 2>/dev/null) || return 0
-  if kill -0 "$pid" 2>/dev/null; then
+  if [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ]; then
     mapfile -t containers < <(docker --host "$socket" ps --all --quiet 2>/dev/null)
     [ "${#containers[@]}" = 0 ] || docker --host "$socket" rm --force --volumes "${containers[@]}" >/dev/null || true
     kill "$pid"
@@ -46,8 +47,18 @@ stop() {
     done
     kill -KILL "$pid" 2>/dev/null || true
   fi
+  unmount
   restore_network
   rm -f "$directory/pid" "$directory/host"
+}
+
+# An engine that was killed leaves its containers' file systems and network namespaces mounted. Such a namespace still
+# answers on the bridge, with the address that the next engine gives to its own first container.
+unmount() {
+  local point
+  while read -r point; do
+    umount --lazy "$point" || true
+  done < <(cut -d ' ' -f 2 /proc/self/mounts | grep -F "$directory/" | sort --reverse)
 }
 
 # The engine leaves its bridge and its rules behind, among them one that drops what the machine forwards.
