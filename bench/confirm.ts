@@ -14,10 +14,11 @@ async function redisFor(setting: Setting, level: Level): Promise<RedisServer> {
   const redis = await startRedis(setting, level === 'fsynced' ? { appendfsync: 'always' } : {})
   if (level === 'replicated:1') {
     const { port } = new URL(redis.url)
-    await startRedis(setting, { replicaof: `127.0.0.1 ${port}` })
+    const replica = await startRedis(setting, { replicaof: `127.0.0.1 ${port}` })
     await until(async () => {
       if (!/state=online/.test(await redis.client.info('replication'))) throw new Error('the replica is not online')
     })
+    return { ...redis, watched: { redis: redis.pid, replica: replica.pid } }
   }
   return redis
 }

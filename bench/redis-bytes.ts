@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis'
 import type { Bench, Sample } from './harness/bench.ts'
 import { openPreload } from './harness/preload.ts'
 import { startRedis } from './harness/redis.ts'
-import { receiverIds, SET_BYTES } from './harness/sets.ts'
+import { fillerJti, receiverIds, SET_BYTES } from './harness/sets.ts'
 import { addReceivers, startTransmitter } from './harness/transmitter.ts'
 
 export const redisBytes: Bench = {
@@ -32,6 +32,17 @@ export const redisBytes: Bench = {
         },
       },
       { name: 'JWS', measure: async () => ({ value: SET_BYTES }) },
+      {
+        // What is left for the dedupe window of a SET that is acknowledged: its jti.
+        name: 'noted jti',
+        measure: async (): Promise<Sample> => {
+          const key = `noted-${round}`
+          const jtis = Array.from({ length: setsEach * 16 }, fillerJti)
+          const before = await usedBytes(redis.client)
+          for (let at = 0; at < jtis.length; at += 1000) await redis.client.sadd(key, jtis.slice(at, at + 1000))
+          return { value: ((await usedBytes(redis.client)) - before) / jtis.length }
+        },
+      },
     ]
   },
 }

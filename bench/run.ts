@@ -17,6 +17,7 @@ import { renderBench, renderSummary } from './harness/report.ts'
 import { heldIdle } from './held-idle.ts'
 import { heldLatency } from './held-latency.ts'
 import { heldMemory } from './held-memory.ts'
+import { jobs } from './jobs.ts'
 import { loadLimit } from './load-limit.ts'
 import { processes } from './processes.ts'
 import { publishBatch } from './publish-batch.ts'
@@ -24,7 +25,9 @@ import { publishOne } from './publish-one.ts'
 import { receivers } from './receivers.ts'
 import { redisBytes } from './redis-bytes.ts'
 import { registrySize } from './registry-size.ts'
+import { spread } from './spread.ts'
 import { startTime } from './start-time.ts'
+import { wireBytes } from './wire-bytes.ts'
 
 const benches: readonly Bench[] = [
   drainPage100,
@@ -44,6 +47,9 @@ const benches: readonly Bench[] = [
   confirmDrain,
   startTime,
   heldIdle,
+  spread,
+  wireBytes,
+  jobs,
   loadLimit,
 ]
 

@@ -122,7 +122,7 @@ export async function ourDrain(
         connections: shape.connections,
         page: shape.page,
         setsMax: 0,
-        watched: { server: transmitter.pid, redis: redis.pid },
+        watched: { server: transmitter.pid, ...redis.watched },
       }
       return sampleOf(await load.call<Window>('drain', input))
     },

@@ -28,7 +28,7 @@ export function ourPublish(
     port: transmitter.internalPort,
     headers: transmitter.adminHeaders,
     eventType: EVENT_TYPE,
-    watched: { server: transmitter.pid, redis: redis.pid },
+    watched: { server: transmitter.pid, ...redis.watched },
     ...shape,
   }
   return { name, measure: async () => sampleOf(await load.call<Window>('publish', input)) }

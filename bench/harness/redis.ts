@@ -6,12 +6,15 @@ import { Redis } from 'ioredis'
 import { findServerBinary } from '../../src/embedded/binary.ts'
 import type { Setting } from './bench.ts'
 import { startProgram } from './child.ts'
+import type { Watched } from './cpu.ts'
 import { freePort } from './net.ts'
 
 export interface RedisServer {
   readonly pid: number
   readonly url: string
   readonly client: Redis
+  /** Itself, and others whose processor time counts for it. */
+  readonly watched: Watched
 }
 
 /** @param extra settings beside, or instead of, those of the embedded server. */
@@ -40,5 +43,5 @@ export async function startRedis(setting: Setting, extra: Record<string, string>
   client.on('error', () => {}) // Refused until the server listens; `ping` reports what lasts.
   setting.defer(() => client.disconnect())
   await program.until(() => client.ping())
-  return { pid: program.pid, url: `redis://127.0.0.1:${port}`, client }
+  return { pid: program.pid, url: `redis://127.0.0.1:${port}`, client, watched: { redis: program.pid } }
 }

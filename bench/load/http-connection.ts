@@ -46,6 +46,14 @@ export class HttpConnection {
     })
   }
 
+  get bytesRead(): number {
+    return this.#socket.bytesRead
+  }
+
+  get bytesWritten(): number {
+    return this.#socket.bytesWritten
+  }
+
   /** @param request head and body in Latin-1. */
   send(request: string, onAnswer: OnAnswer): void {
     this.#onAnswer = onAnswer

@@ -15,6 +15,7 @@ export async function publish(input: PublishInput): Promise<Window> {
   const window = new MeasuredWindow(input.watched)
   const endMs = window.openedAtMs + input.seconds * 1000
   let calls = 0
+  let turn = 0
   await Promise.all(
     connections.map(
       connection =>
@@ -23,7 +24,10 @@ export async function publish(input: PublishInput): Promise<Window> {
             const sentMs = performance.now()
             if (sentMs >= endMs) return resolve()
             const body = one
-              ? nextEvent(input.eventType, input.receivers)
+              ? nextEvent(
+                  input.eventType,
+                  input.inTurn ? [input.inTurn[turn++ % input.inTurn.length]!] : input.receivers,
+                )
               : nextBatch(input.batch, input.eventType, input.receivers)
             connection.send(post(path, input.headers, body), (status, answer) => {
               const text = answer.toString('latin1')

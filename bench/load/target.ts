@@ -44,6 +44,8 @@ export interface PublishInput {
   readonly eventType: string
   /** Named receivers of each event; without, it goes to those subscribed. */
   readonly receivers?: readonly string[]
+  /** Each event for one of them, instead. */
+  readonly inTurn?: readonly string[]
   readonly seconds: number
   readonly watched: Watched
 }

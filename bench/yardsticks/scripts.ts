@@ -5,7 +5,8 @@ import { scriptsOn } from '../../src/store/scripts.ts'
 import { SetStore } from '../../src/store/set-store.ts'
 import { answerCalls } from '../harness/child.ts'
 import type { Watched } from '../harness/cpu.ts'
-import { fillWith } from '../harness/preload.ts'
+import { APPEND_LIMITS, fillWith } from '../harness/preload.ts'
+import { fillerDigest, fillerJti, fillerSet } from '../harness/sets.ts'
 import type { Window } from '../load/target.ts'
 import { MeasuredWindow } from '../load/window.ts'
 
@@ -53,4 +54,56 @@ async function drain(input: Input): Promise<Window> {
   return window.result
 }
 
-answerCalls({ drain })
+interface CallsInput {
+  readonly url: string
+  readonly ids: readonly string[]
+  /** Calls for each receiver. */
+  readonly setsEach: number
+  readonly watched: Watched
+}
+
+/** A connection and a caller for each receiver, one SET a call. */
+async function onConnectionsOfTheirOwn(
+  input: CallsInput,
+  prefix: string,
+  work: (store: SetStore, id: string) => Promise<void>,
+): Promise<void> {
+  const connections = input.ids.map(() => new Redis(input.url))
+  const keys = keysFor(prefix)
+  for (const id of input.ids) await connections[0]!.hset(keys.of(id).receiver, 'status', 'enabled')
+  await Promise.all(input.ids.map((id, at) => work(new SetStore(scriptsOn(connections[at]!), keys), id)))
+  for (const connection of connections) connection.disconnect()
+}
+
+async function append(input: CallsInput): Promise<Window> {
+  const set = fillerSet()
+  const window = new MeasuredWindow(input.watched)
+  await onConnectionsOfTheirOwn(input, 'appended', async (store, id) => {
+    for (let at = 0; at < input.setsEach; at++) {
+      await store.append(id, [{ jti: fillerJti(), set, digest: fillerDigest(), repeatable: true }], APPEND_LIMITS)
+    }
+  })
+  window.close(input.setsEach * input.ids.length)
+  return window.result
+}
+
+async function poll(input: CallsInput): Promise<Window> {
+  let window: MeasuredWindow | undefined
+  let polled = 0
+  await onConnectionsOfTheirOwn(input, 'polled', async (store, id) => fillWith(store)([id], input.setsEach))
+  await onConnectionsOfTheirOwn(input, 'polled', async (store, id) => {
+    window ??= new MeasuredWindow(input.watched)
+    for (let ack: string[] = []; ; polled++) {
+      const page = await store.poll(
+        id,
+        { ack, reports: [], limit: 1, bytesMax: 4_194_304, idlePollsMax: 0, answeredAtOnce: true },
+        LIMITS,
+      )
+      if (page.sets.length === 0) return window.close(polled)
+      ack = page.sets.map(({ jti }) => jti)
+    }
+  })
+  return window!.result
+}
+
+answerCalls({ drain, append, poll })
