@@ -153,18 +153,18 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
         { sets, registry, arrivals, heldPolls, limitsOf, schedule: jobs, metrics, tracing, logger },
         { pageBytesMax: config.PAGE_BYTES_MAX, idlePollsMax: config.RATE_LIMIT_POLL },
       )
-      const app = buildPublicApp(
-        {
-          ...shared,
-          transport: { proxies, isBehindProxy: isBehindProxy(config) },
-          poll,
-          writeTimeoutMs: config.WRITE_TIMEOUT_MS,
-          jwks: () => publicKeys.document(),
-        },
-        { ...serverLimits, bodyBytesMax: config.BODY_BYTES_MAX, tls: tls?.options('asked') },
-      )
-      apps.push(app)
-      urls.public = await listen(app, 'PUBLIC_LISTEN', parseListen(config.PUBLIC_LISTEN), tls)
+      const build = () =>
+        buildPublicApp(
+          {
+            ...shared,
+            transport: { proxies, isBehindProxy: isBehindProxy(config) },
+            poll,
+            writeTimeoutMs: config.WRITE_TIMEOUT_MS,
+            jwks: () => publicKeys.document(),
+          },
+          { ...serverLimits, bodyBytesMax: config.BODY_BYTES_MAX, tls: tls?.options('asked') },
+        )
+      urls.public = await listen(build, apps, 'PUBLIC_LISTEN', parseListen(config.PUBLIC_LISTEN), tls)
     }
     if (isInternal && keyRing !== undefined) {
       const tls = await openTls(internalTls)
@@ -177,39 +177,38 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
           deliveriesPerCallMax: config.DELIVERIES_PER_CALL_MAX,
         },
       )
-      const app = buildInternalApp(
-        {
-          ...shared,
-          publisher,
-          foreign: {
-            sets,
-            registry,
-            limitsOf: publishLimitsOf,
-            metrics,
-            tracing,
-            issuer: config.ISSUER,
-            setBytesMax: config.SET_BYTES_MAX,
-            publicKeys: () => publicKeys.records(),
-            foreignIssuers: new ForeignIssuers(config.FOREIGN_ISSUERS),
+      const build = () =>
+        buildInternalApp(
+          {
+            ...shared,
+            publisher,
+            foreign: {
+              sets,
+              registry,
+              limitsOf: publishLimitsOf,
+              metrics,
+              tracing,
+              issuer: config.ISSUER,
+              setBytesMax: config.SET_BYTES_MAX,
+              publicKeys: () => publicKeys.records(),
+              foreignIssuers: new ForeignIssuers(config.FOREIGN_ISSUERS),
+            },
+            receivers: new Receivers({ store: resources.receivers, registry, keys: keyRing, retention }),
+            tokens: new Tokens({ store: resources.tokens, registry }),
+            lists: new SetLists(reader, reports),
+            deadLetters: new DeadLetters({ sets, reader, registry, limitsOf, metrics }),
+            stats: new Stats({ reader, receivers: resources.receivers, registry, held: observed.held }),
+            audit: resources.audit,
+            proxies,
+            publicUrl: () => publicBase(config, urls.public),
+            boards: jobs.boards(),
           },
-          receivers: new Receivers({ store: resources.receivers, registry, keys: keyRing, retention }),
-          tokens: new Tokens({ store: resources.tokens, registry }),
-          lists: new SetLists(reader, reports),
-          deadLetters: new DeadLetters({ sets, reader, registry, limitsOf, metrics }),
-          stats: new Stats({ reader, receivers: resources.receivers, registry, held: observed.held }),
-          audit: resources.audit,
-          proxies,
-          publicUrl: () => publicBase(config, urls.public),
-          boards: jobs.boards(),
-        },
-        { ...serverLimits, bodyBytesMax: config.PUBLISH_BODY_BYTES_MAX, tls: tls?.options('required') },
-      )
-      apps.push(app)
-      urls.internal = await listen(app, 'INTERNAL_LISTEN', parseListen(config.INTERNAL_LISTEN), tls)
+          { ...serverLimits, bodyBytesMax: config.PUBLISH_BODY_BYTES_MAX, tls: tls?.options('required') },
+        )
+      urls.internal = await listen(build, apps, 'INTERNAL_LISTEN', parseListen(config.INTERNAL_LISTEN), tls)
     }
-    const ops = buildOpsApp(shared, { ...serverLimits, bodyBytesMax: 1024 })
-    apps.push(ops)
-    urls.ops = await listen(ops, 'OPS_LISTEN', parseListen(config.OPS_LISTEN), undefined)
+    const buildOps = () => buildOpsApp(shared, { ...serverLimits, bodyBytesMax: 1024 })
+    urls.ops = await listen(buildOps, apps, 'OPS_LISTEN', parseListen(config.OPS_LISTEN), undefined)
 
     if (isWorker) {
       const workers = startWorkers({

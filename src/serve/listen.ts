@@ -1,6 +1,7 @@
 /** Where a listener listens, and whether it may do so without TLS. */
+import { promises as dns } from 'node:dns'
 import type { Server } from 'node:https'
-import { isIP } from 'node:net'
+import { type AddressInfo, isIP } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import type { Config } from '../config.ts'
 import { SetupError } from '../errors.ts'
@@ -48,27 +49,53 @@ export function isBehindProxy(config: Config): boolean {
   return config.ALLOW_PLAIN_HTTP !== undefined && config.TLS_CERT_FILE === undefined
 }
 
-/** @returns the base URL. @throws {SetupError} when the address cannot be had. */
+/**
+ * Listens with one application for each address of the host: `localhost` often has two. Left to Fastify, all but the first
+ * would be servers that nobody else can reach, without our limits and with the certificates of the start for good.
+ *
+ * @param build makes an application; what is made is added to `apps` before it listens.
+ * @returns the base URL. @throws {SetupError} when an address cannot be had.
+ */
 export async function listen(
-  app: FastifyInstance,
+  build: () => FastifyInstance,
+  apps: FastifyInstance[],
   variable: string,
-  address: ListenAddress,
+  { host, port }: ListenAddress,
   tls: Tls | undefined,
 ): Promise<string> {
-  try {
-    await app.listen(address)
+  let bound = port
+  let count = 0
+  const addresses = await addressesOf(host)
+  for (const [i, address] of addresses.entries()) {
+    const app = build()
+    apps.push(app)
+    try {
+      await app.listen({ host: address, port: bound })
+    } catch (error) {
+      // Where IPv6 is switched off, `localhost` has an address of it all the same.
+      const isMissing = NO_SUCH_ADDRESS.has((error as NodeJS.ErrnoException).code ?? '')
+      if (isMissing && (count > 0 || i < addresses.length - 1)) continue
+      throw inWords(error, `${variable} ${address}:${bound}`)
+    }
+    count += 1
     tls?.follow(app.server as Server)
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (!/^E[A-Z]+$/.test(code ?? '')) throw error // Not of the system: a bug of ours.
-    const why =
-      code === 'EADDRINUSE' ? 'is in use' : code === 'EACCES' ? 'needs more rights' : `cannot be had (${code})`
-    throw new SetupError(
-      `${variable} ${address.host}:${address.port} ${why}: choose another, or port 0 for any free one.`,
-    )
+    bound = (app.server.address() as AddressInfo).port
   }
-  const bound = app.server.address()
-  const port = typeof bound === 'object' && bound !== null ? bound.port : address.port
-  const host = address.host.includes(':') ? `[${address.host}]` : address.host
-  return `${tls === undefined ? 'http' : 'https'}://${host}:${port}`
+  return `${tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${bound}`
+}
+
+const NO_SUCH_ADDRESS: ReadonlySet<string> = new Set(['EADDRNOTAVAIL', 'EAFNOSUPPORT'])
+
+async function addressesOf(host: string): Promise<string[]> {
+  if (host !== 'localhost') return [host]
+  const found = await dns.lookup(host, { all: true }).catch(() => [])
+  const addresses = [...new Set(found.map(({ address }) => address))].filter(isLoopback)
+  return addresses.length === 0 ? ['127.0.0.1'] : addresses
+}
+
+function inWords(error: unknown, what: string): unknown {
+  const { code } = error as NodeJS.ErrnoException
+  if (!/^E[A-Z]+$/.test(code ?? '')) return error // Not of the system: a bug of ours.
+  const why = code === 'EADDRINUSE' ? 'is in use' : code === 'EACCES' ? 'needs more rights' : `cannot be had (${code})`
+  return new SetupError(`${what} ${why}: choose another, or port 0 for any free one.`)
 }

@@ -58,6 +58,7 @@ export class Tls {
   readonly #logger: Logger
   #material: Material
   #seen: string
+  readonly #servers: Server[] = []
   #timer: NodeJS.Timeout | undefined
 
   private constructor(files: TlsFiles, logger: Logger, material: Material, seen: string) {
@@ -90,12 +91,14 @@ export class Tls {
 
   /** New connections get what the files hold, about a second after they change. */
   follow(server: Server): void {
+    this.#servers.push(server)
+    if (this.#servers.length > 1) return
     const look = async () => {
       const now = await fingerprint(this.#files)
       if (now === this.#seen) return
       try {
         const material = await readMaterial(this.#files)
-        server.setSecureContext(contextOptions(material))
+        for (const each of this.#servers) each.setSecureContext(contextOptions(material))
         this.#material = material
         this.#tell('certificate reloaded')
       } catch (error) {

@@ -1,10 +1,11 @@
 /** TLS of the listeners: P-145 to P-148, P-150; RFC 9325. */
+import dns from 'node:dns'
 import { once } from 'node:events'
 import { chmod, copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ConnectionOptions, connect, getCiphers, type SecureVersion, type TLSSocket } from 'node:tls'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { SetupError } from '../../src/errors.ts'
 import { type Authority, authority, type Identity } from '../support/certificates.ts'
 import { ask } from '../support/http.ts'
@@ -146,6 +147,42 @@ describe('a certificate that is replaced', () => {
     expect(await isHeld()).toBe(true)
     await transmitter.admin('POST', '/v1/events', { events: { 'https://schemas.example/event/happened': {} } })
     expect(Object.keys((await held).body.sets)).toHaveLength(1)
+  })
+})
+
+describe('a listener on localhost', () => {
+  // What a machine with both families says, by addresses that every machine has.
+  const ADDRESSES = ['127.0.0.1', '127.0.0.2']
+  const resolve = (addresses: readonly string[]) => {
+    const found = addresses.map(address => ({ address, family: 4 }))
+    vi.spyOn(dns.promises, 'lookup').mockImplementation((async () => found) as never)
+  }
+  afterEach(() => void vi.restoreAllMocks())
+
+  it('serves a replaced certificate on every address', async () => {
+    resolve(ADDRESSES)
+    const [first, second] = [await ca.issue('DNS:localhost'), await ca.issue('DNS:localhost')]
+    const [cert, key] = [join(directory, 'every-cert.pem'), join(directory, 'every-key.pem')]
+    const put = async (identity: Identity) => {
+      await copyFile(identity.certFile, cert)
+      await copyFile(identity.keyFile, key)
+    }
+    await put(first)
+    const listen = { PUBLIC_LISTEN: 'localhost:0', INTERNAL_LISTEN: 'localhost:0', OPS_LISTEN: 'localhost:0' }
+    const transmitter = await startTransmitter({ TLS_CERT_FILE: cert, TLS_KEY_FILE: key, ...listen })
+    const seen = () =>
+      Promise.all(
+        ADDRESSES.map(async host => {
+          const socket = await handshake(transmitter.publicUrl, { host, servername: 'localhost' })
+          if (typeof socket === 'string') return socket
+          const { fingerprint256 } = socket.getPeerCertificate()
+          socket.destroy()
+          return fingerprint256.replaceAll(':', '').toLowerCase()
+        }),
+      )
+    expect(await seen()).toEqual([first.sha256, first.sha256])
+    await put(second)
+    await until('the new certificate', async () => (await seen()).every(sha256 => sha256 === second.sha256))
   })
 })
 
