@@ -24,12 +24,12 @@ export const spread: Bench = {
     const scripts = Worker.start(setting, '../yardsticks/scripts.ts')
     const ids = receiverIds(CALLERS)
     const setsEach = setting.quick ? 300 : 1000
-    const alone = (name: 'append' | 'poll'): Side => ({
+    const alone = (name: 'append' | 'poll' | 'epoch'): Side => ({
       name: `${name}, a connection each`,
       measure: async () =>
         sampleOf(await scripts.call<Window>(name, { url: redis.url, ids, setsEach, watched: redis.watched })),
     })
-    return [alone('append'), alone('poll'), ...(await onCluster(setting, ids))]
+    return [alone('append'), alone('poll'), alone('epoch'), ...(await onCluster(setting, ids))]
   },
 }
 

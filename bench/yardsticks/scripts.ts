@@ -1,5 +1,6 @@
 /** The product's own scripts without HTTP: a pipelining client that polls and acknowledges as fast as Redis answers. */
 import { Redis } from 'ioredis'
+import { Epoch } from '../../src/store/epoch.ts'
 import { keysFor } from '../../src/store/keys.ts'
 import { scriptsOn } from '../../src/store/scripts.ts'
 import { SetStore } from '../../src/store/set-store.ts'
@@ -106,4 +107,24 @@ async function poll(input: CallsInput): Promise<Window> {
   return window!.result
 }
 
-answerCalls({ drain, append, poll })
+/** The read of what changed that goes with each publish, when nothing changed. */
+async function epoch(input: CallsInput): Promise<Window> {
+  const keys = keysFor('epoch')
+  const connections = input.ids.map(() => new Redis(input.url))
+  const [first] = connections
+  const told = new Epoch(first!, keys)
+  await told.tell({ kind: 'receiver', id: 'r0' })
+  const version = await told.latest()
+  const window = new MeasuredWindow(input.watched)
+  await Promise.all(
+    connections.map(async connection => {
+      const reader = new Epoch(connection, keys)
+      for (let at = 0; at < input.setsEach; at++) await reader.since(version)
+    }),
+  )
+  window.close(input.setsEach * input.ids.length)
+  for (const connection of connections) connection.disconnect()
+  return window.result
+}
+
+answerCalls({ drain, append, poll, epoch })
