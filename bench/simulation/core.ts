@@ -23,11 +23,6 @@ export class Core {
     return this.#freeAtUs
   }
 
-  /** Nothing is done before then. */
-  holdUntil(timeUs: number): void {
-    this.#freeAtUs = Math.max(this.#freeAtUs, timeUs)
-  }
-
   /** What was given to it since this was last asked, in microseconds: more than the time that passed if it cannot keep up. */
   takeAddedUs(): number {
     const added = this.#addedUs

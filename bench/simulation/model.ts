@@ -1,45 +1,29 @@
 /**
  * The way of SETs through transmitters and shards, event by event: published, signed, appended, woken for or asked for,
- * handed out, acknowledged with the next poll. Every process is a queue with a core of its own; SETs and publish calls
- * come at random; each receiver polls, is held while there is nothing, and polls again some time after it was answered.
+ * handed out, acknowledged with the next poll. Every process is a queue with a core of its own; publish calls come at
+ * random; each receiver polls, is held while there is nothing, and polls again some time after it was answered.
  */
-import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
 import { Random } from '../../chaos/random.ts'
 import { Clock } from './clock.ts'
 import { Core } from './core.ts'
 import type { Costs } from './costs.ts'
+import { Observations } from './observations.ts'
 import { epochShard } from './placement.ts'
 import { Draw } from './popularity.ts'
-import { Queue } from './receiver.ts'
+import { type Poller, Queue, type Receiver } from './receiver.ts'
 import { pollsOf, type Scenario } from './scenario.ts'
 
-export interface ShardResult {
-  /** Of a core, by what it was given: above 1 it does not keep up. */
-  readonly utilisation: number
-  readonly longestWaitMs: number
-  readonly queuedMax: number
-  readonly inFlightMax: number
-}
-
-export interface Moment {
-  readonly seconds: number
-  /** SETs that producers hold because the shard is away. */
-  readonly withProducers: number
-  readonly queued: number
-}
-
 export interface Result {
-  readonly shards: readonly ShardResult[]
+  readonly seen: Observations
+  readonly shards: readonly ShardLoad[]
+  /** Of a core each, by what it was given: above 1 it does not keep up. */
   readonly publicUtilisation: readonly number[]
   readonly internalUtilisation: readonly number[]
-  readonly published: number
-  readonly delivered: number
-  readonly polls: number
-  readonly epochReads: number
-  /** From the arrival of the publish call to the end of the answer that brings the SET. */
-  readonly delay: RecordableHistogram
-  readonly hot: { readonly delay: RecordableHistogram; readonly delivered: number; readonly queuedMax: number }
-  readonly moments: readonly Moment[]
+}
+
+export interface ShardLoad {
+  readonly utilisation: number
+  readonly longestWaitMs: number
 }
 
 /** A poll is asked for and answered; half each, for want of a measurement. */
@@ -47,16 +31,6 @@ const HALF = 0.5
 /** What a producer or receiver waits that was answered 503: `Retry-After` is a second. */
 const RETRY_US = 1e6
 const SAMPLE_EVERY_US = 50_000
-
-/** A connection by which a receiver polls. */
-interface Poller {
-  readonly receiver: number
-  readonly process: Core
-  state: 'away' | 'held' | 'asking'
-  /** Notified while it asked: it looks again. */
-  again: boolean
-  inFlight: number
-}
 
 interface Publisher {
   readonly core: Core
@@ -72,226 +46,246 @@ export function simulate(
   shardOf: Int32Array,
   only?: number,
 ): Result {
-  const clock = new Clock()
-  const random = new Random(scenario.seed)
-  const { publish, append, poll } = costs.spread
-  const { master } = costs.withReplica
-  const networkUs = scenario.networkMs * 1000
-  const turnaroundUs = scenario.turnaroundMs * 1000
-  const warmUpUs = scenario.warmUpSeconds * 1e6
-  const endUs = warmUpUs + scenario.seconds * 1e6
+  return new Model(costs, scenario, rates, shardOf, only).run()
+}
 
-  const shards = Array.from({ length: scenario.shards }, () => new Core(clock))
-  const publics = Array.from({ length: scenario.publicProcesses }, () => new Core(clock))
-  const publishers = Array.from({ length: scenario.internalProcesses }, (): Publisher => {
-    return { core: new Core(clock), isReading: false, readsAgain: false }
-  })
-  const epoch = shards[epochShard(scenario)]!
-  const queued = new Int32Array(scenario.shards)
-  const inFlight = new Int32Array(scenario.shards)
-  const queuedMax = new Int32Array(scenario.shards)
-  const inFlightMax = new Int32Array(scenario.shards)
+class Model {
+  readonly #clock = new Clock()
+  readonly #random: Random
+  readonly #costs: Costs
+  readonly #scenario: Scenario
+  readonly #only: number | undefined
+  readonly #networkUs: number
+  readonly #warmUpUs: number
+  readonly #awayUntilUs: number
+  readonly #shards: readonly Core[]
+  readonly #epoch: Core
+  readonly #publics: readonly Core[]
+  readonly #publishers: readonly Publisher[]
+  readonly #receivers: readonly Receiver[]
+  readonly #draw: Draw
+  readonly #callEveryUs: number
+  readonly #queued: Int32Array
+  readonly #inFlight: Int32Array
+  readonly #seen: Observations
+  #withProducers = 0
 
-  const delay = createHistogram({ figures: 3 })
-  const hotDelay = createHistogram({ figures: 3 })
-  let published = 0
-  let delivered = 0
-  let hotDelivered = 0
-  let hotQueuedMax = 0
-  let polls = 0
-  let epochReads = 0
-  let withProducers = 0
-  const moments: Moment[] = []
-
-  const awayFromUs = scenario.outageSeconds === undefined ? Number.POSITIVE_INFINITY : warmUpUs
-  const awayUntilUs = awayFromUs + (scenario.outageSeconds ?? 0) * 1e6
-  const isAway = (shard: number) => shard === only && clock.nowUs >= awayFromUs && clock.nowUs < awayUntilUs
-  const between = (from: number, to: number) => from + random.next() * (to - from)
-  const exponential = (mean: number) => -Math.log(1 - random.next()) * mean
-
-  const queues: Queue[] = []
-  const pollers: Poller[][] = []
-  const share = new Float64Array(rates.length)
-  let total = 0
-  for (const [at, rate] of rates.entries()) {
-    const isIn = only === undefined || shardOf[at] === only
-    queues.push(new Queue())
-    pollers.push(
-      Array.from({ length: isIn ? pollsOf(rate, scenario) : 0 }, () => ({
-        receiver: at,
-        process: publics[Math.floor(random.next() * publics.length)]!,
-        state: 'away',
-        again: false,
-        inFlight: 0,
-      })),
+  constructor(costs: Costs, scenario: Scenario, rates: Float64Array, shardOf: Int32Array, only: number | undefined) {
+    this.#costs = costs
+    this.#scenario = scenario
+    this.#only = only
+    this.#random = new Random(scenario.seed)
+    this.#networkUs = scenario.networkMs * 1000
+    this.#warmUpUs = scenario.warmUpSeconds * 1e6
+    this.#awayUntilUs = this.#warmUpUs + (scenario.outageSeconds ?? 0) * 1e6
+    this.#shards = Array.from({ length: scenario.shards }, () => new Core(this.#clock))
+    this.#epoch = this.#shards[epochShard(scenario)]!
+    this.#publics = Array.from({ length: scenario.publicProcesses }, () => new Core(this.#clock))
+    this.#publishers = Array.from({ length: scenario.internalProcesses }, () => {
+      return { core: new Core(this.#clock), isReading: false, readsAgain: false }
+    })
+    const taken = rates.map((rate, at) => (only === undefined || shardOf[at] === only ? rate : 0))
+    const total = taken.reduce((sum, rate) => sum + rate, 0)
+    this.#receivers = Array.from(taken, (rate, at) => {
+      const pollers = rate === 0 ? 0 : pollsOf(rate, scenario)
+      return { shard: shardOf[at]!, queue: new Queue(), pollers: this.#pollers(at, pollers) }
+    })
+    this.#draw = new Draw(
+      taken.map(rate => rate / total),
+      this.#random,
     )
-    if (isIn) {
-      share[at] = rate
-      total += rate
+    this.#callEveryUs = (scenario.setsPerCall / total) * 1e6
+    this.#queued = new Int32Array(scenario.shards)
+    this.#inFlight = new Int32Array(scenario.shards)
+    this.#seen = new Observations(scenario.shards)
+  }
+
+  run(): Result {
+    const turnaroundUs = this.#scenario.turnaroundMs * 1000
+    for (const { pollers } of this.#receivers) {
+      for (const poller of pollers) this.#after(this.#random.next() * turnaroundUs, () => this.#request(poller))
+    }
+    this.#publishCall()
+    if (this.#awayUntilUs > this.#warmUpUs) this.#clock.at(this.#awayUntilUs, () => this.#lookAll())
+    this.#clock.runUntil(this.#warmUpUs)
+    for (const core of this.#cores()) core.takeAddedUs()
+    this.#seen.isOpen = true
+    this.#sample()
+    const seconds = this.#scenario.seconds
+    this.#clock.runUntil(this.#warmUpUs + seconds * 1e6)
+    const utilisation = (core: Core) => core.takeAddedUs() / (seconds * 1e6)
+    return {
+      seen: this.#seen,
+      shards: this.#shards.map(core => {
+        const longestWaitMs = core.longestWaitUs / 1000
+        return { longestWaitMs, utilisation: utilisation(core) }
+      }),
+      publicUtilisation: this.#publics.map(utilisation),
+      internalUtilisation: this.#publishers.map(({ core }) => utilisation(core)),
     }
   }
-  const receivers = new Draw(
-    share.map(rate => rate / total),
-    random,
-  )
 
-  function publishCall(): void {
-    clock.at(clock.nowUs + exponential((scenario.setsPerCall / total) * 1e6), publishCall)
-    const publisher = publishers[Math.floor(random.next() * publishers.length)]!
+  #publishCall(): void {
+    this.#after(this.#exponential(this.#callEveryUs), () => this.#publishCall())
+    const { publish } = this.#costs.spread
+    const { setsPerCall } = this.#scenario
+    const publisher = this.#anyOf(this.#publishers)
     const counts = new Map<number, number>()
-    for (let at = 0; at < scenario.setsPerCall; at++) {
-      const receiver = receivers.next()
+    for (let at = 0; at < setsPerCall; at++) {
+      const receiver = this.#draw.next()
       counts.set(receiver, (counts.get(receiver) ?? 0) + 1)
     }
-    const atUs = clock.nowUs
-    const doneUs = publisher.core.add(publish.call + scenario.setsPerCall * publish.set + counts.size * publish.script)
-    if (only === undefined) clock.at(doneUs, () => readEpoch(publisher))
-    clock.at(doneUs + networkUs, () => {
-      for (const [receiver, count] of counts) appendSets(receiver, count, atUs)
+    const atUs = this.#clock.nowUs
+    const doneUs = publisher.core.add(publish.call + setsPerCall * publish.set + counts.size * publish.script)
+    if (this.#only === undefined) this.#clock.at(doneUs, () => this.#readEpoch(publisher))
+    this.#clock.at(doneUs + this.#networkUs, () => {
+      for (const [receiver, count] of counts) this.#append(receiver, count, atUs)
     })
   }
 
-  function readEpoch(publisher: Publisher): void {
+  /** Beside the appends; calls that come while one is under way share the next. */
+  #readEpoch(publisher: Publisher): void {
     if (publisher.isReading) {
       publisher.readsAgain = true
       return
     }
     publisher.isReading = true
-    epochReads += 1
-    clock.at(clock.nowUs + networkUs, () => {
-      clock.at(epoch.add(costs.epochRead) + networkUs, () => {
+    this.#seen.epochWasRead()
+    this.#after(this.#networkUs, () => {
+      this.#clock.at(this.#epoch.add(this.#costs.epochRead) + this.#networkUs, () => {
         publisher.isReading = false
         if (!publisher.readsAgain) return
         publisher.readsAgain = false
-        readEpoch(publisher)
+        this.#readEpoch(publisher)
       })
     })
   }
 
-  function appendSets(receiver: number, count: number, publishedAtUs: number, isRepeated = false): void {
-    const shard = shardOf[receiver]!
-    if (isAway(shard)) {
-      if (!isRepeated) withProducers += count
-      clock.at(clock.nowUs + between(RETRY_US * HALF, RETRY_US * 1.5), () =>
-        appendSets(receiver, count, publishedAtUs, true),
-      )
+  #append(id: number, count: number, publishedAtUs: number, isRepeated = false): void {
+    const { shard, queue, pollers } = this.#receivers[id]!
+    if (this.#isAway(shard)) {
+      if (!isRepeated) this.#withProducers += count
+      this.#after(this.#around(RETRY_US), () => this.#append(id, count, publishedAtUs, true))
       return
     }
-    if (isRepeated) withProducers -= count
-    const doneUs = shards[shard]!.add((append.script + count * append.set) * master)
-    const queue = queues[receiver]!
+    if (isRepeated) this.#withProducers -= count
+    const { append } = this.#costs.spread
+    const doneUs = this.#redis(shard, append.script + count * append.set)
     for (let at = 0; at < count; at++) queue.add(publishedAtUs)
-    published += count
-    queued[shard]! += count
+    this.#queued[shard]! += count
+    this.#seen.publishedSets(count)
     // Every process that holds a poll of it is notified.
-    for (const poller of pollers[receiver]!) {
-      if (poller.state !== 'away') clock.at(doneUs + networkUs, () => notify(poller))
+    for (const poller of pollers) {
+      if (poller.state !== 'away') this.#clock.at(doneUs + this.#networkUs, () => this.#notify(poller))
     }
   }
 
-  function notify(poller: Poller): void {
+  #notify(poller: Poller): void {
     if (poller.state === 'asking') poller.again = true
-    if (poller.state === 'held') ask(poller)
+    if (poller.state === 'held') this.#ask(poller)
   }
 
-  /** A receiver asks: for the first time, or again after it was answered. */
-  function request(poller: Poller): void {
-    polls += 1
-    ask(poller)
+  #request(poller: Poller): void {
+    this.#seen.polled()
+    this.#ask(poller)
   }
 
   /** One script, for a request or for a held poll that was woken. */
-  function ask(poller: Poller): void {
+  #ask(poller: Poller): void {
     poller.state = 'asking'
     poller.again = false
-    clock.at(poller.process.add(poll.transmitter.call * HALF) + networkUs, () => take(poller))
+    const doneUs = poller.process.add(this.#costs.spread.poll.transmitter.call * HALF)
+    this.#clock.at(doneUs + this.#networkUs, () => this.#take(poller))
   }
 
-  function take(poller: Poller): void {
-    const shard = shardOf[poller.receiver]!
-    if (isAway(shard)) {
+  #take(poller: Poller): void {
+    const { shard, queue } = this.#receivers[poller.receiver]!
+    if (this.#isAway(shard)) {
       poller.state = 'away'
-      clock.at(clock.nowUs + between(RETRY_US * HALF, RETRY_US * 1.5), () => request(poller))
+      this.#after(this.#around(RETRY_US), () => this.#request(poller))
       return
     }
-    inFlight[shard]! -= poller.inFlight
-    const queue = queues[poller.receiver]!
     // What was appended before this is handled before it, and is there by then.
-    const times = queue.take(scenario.pageMax)
+    const times = queue.take(this.#scenario.pageMax)
+    this.#inFlight[shard]! += times.length - poller.inFlight
+    this.#queued[shard]! -= times.length
     poller.inFlight = times.length
-    inFlight[shard]! += times.length
-    queued[shard]! -= times.length
-    const doneUs = shards[shard]!.add((poll.redis.script + times.length * poll.redis.set) * master)
-    clock.at(doneUs + networkUs, () => answer(poller, times))
+    const { redis } = this.#costs.spread.poll
+    const doneUs = this.#redis(shard, redis.script + times.length * redis.set)
+    this.#clock.at(doneUs + this.#networkUs, () => this.#answer(poller, times))
   }
 
-  function answer(poller: Poller, times: readonly number[]): void {
-    const doneUs = poller.process.add(poll.transmitter.call * HALF + times.length * poll.transmitter.set)
+  #answer(poller: Poller, times: readonly number[]): void {
+    const { call, set } = this.#costs.spread.poll.transmitter
+    const doneUs = poller.process.add(call * HALF + times.length * set)
     if (times.length === 0) {
-      if (poller.again) ask(poller)
+      if (poller.again) this.#ask(poller)
       else poller.state = 'held'
       return
     }
     poller.state = 'away'
-    if (doneUs > warmUpUs && doneUs <= endUs) {
-      delivered += times.length
-      if (poller.receiver === 0) hotDelivered += times.length
-      for (const time of times) {
-        delay.record(Math.max(1, Math.round(doneUs - time)))
-        if (poller.receiver === 0) hotDelay.record(Math.max(1, Math.round(doneUs - time)))
-      }
-    }
-    clock.at(doneUs + between(turnaroundUs * HALF, turnaroundUs * 1.5), () => request(poller))
+    this.#seen.deliveredAt(doneUs, times, poller.receiver === 0)
+    const turnaroundUs = this.#around(this.#scenario.turnaroundMs * 1000)
+    this.#clock.at(doneUs + turnaroundUs, () => this.#request(poller))
   }
 
-  function sample(): void {
-    for (let shard = 0; shard < scenario.shards; shard++) {
-      queuedMax[shard] = Math.max(queuedMax[shard]!, queued[shard]!)
-      inFlightMax[shard] = Math.max(inFlightMax[shard]!, inFlight[shard]!)
+  /** Subscriptions stand again, and every held poll looks. */
+  #lookAll(): void {
+    for (const { pollers } of this.#receivers) {
+      for (const poller of pollers) {
+        if (poller.state === 'held') this.#after(this.#random.next() * RETRY_US * HALF, () => this.#notify(poller))
+      }
     }
-    hotQueuedMax = Math.max(hotQueuedMax, queues[0]!.length)
-    const seconds = (clock.nowUs - warmUpUs) / 1e6
-    moments.push({ seconds, withProducers, queued: only === undefined ? 0 : queued[only]! })
-    clock.at(clock.nowUs + SAMPLE_EVERY_US, sample)
   }
 
-  for (const poller of pollers.flat()) clock.at(random.next() * turnaroundUs, () => request(poller))
-  clock.at(0, publishCall)
-  if (Number.isFinite(awayUntilUs)) {
-    // Subscriptions stand again, and every held poll looks.
-    clock.at(awayUntilUs, () => {
-      for (const poller of pollers.flat()) {
-        if (poller.state === 'held') clock.at(clock.nowUs + random.next() * RETRY_US * HALF, () => notify(poller))
-      }
+  #sample(): void {
+    const { queuedMax, inFlightMax, moments } = this.#seen
+    for (let shard = 0; shard < this.#shards.length; shard++) {
+      queuedMax[shard] = Math.max(queuedMax[shard]!, this.#queued[shard]!)
+      inFlightMax[shard] = Math.max(inFlightMax[shard]!, this.#inFlight[shard]!)
+    }
+    this.#seen.hotQueuedMax = Math.max(this.#seen.hotQueuedMax, this.#receivers[0]!.queue.length)
+    moments.push({
+      seconds: (this.#clock.nowUs - this.#warmUpUs) / 1e6,
+      withProducers: this.#withProducers,
+      queued: this.#only === undefined ? 0 : this.#queued[this.#only]!,
+    })
+    this.#after(SAMPLE_EVERY_US, () => this.#sample())
+  }
+
+  /** @returns when the shard will have done it. */
+  #redis(shard: number, us: number): number {
+    return this.#shards[shard]!.add(us * this.#costs.withReplica.master)
+  }
+
+  #isAway(shard: number): boolean {
+    const { nowUs } = this.#clock
+    return shard === this.#only && nowUs >= this.#warmUpUs && nowUs < this.#awayUntilUs
+  }
+
+  #pollers(receiver: number, count: number): Poller[] {
+    return Array.from({ length: count }, () => {
+      return { receiver, process: this.#anyOf(this.#publics), state: 'away', again: false, inFlight: 0 }
     })
   }
-  clock.runUntil(warmUpUs)
-  for (const core of [...shards, ...publics, ...publishers.map(({ core }) => core)]) core.takeAddedUs()
-  published = 0
-  polls = 0
-  epochReads = 0
-  clock.at(clock.nowUs, sample)
-  clock.runUntil(endUs)
 
-  const utilisation = (core: Core) => core.takeAddedUs() / (endUs - warmUpUs)
-  return {
-    shards: shards.map((core, at) => {
-      const longestWaitMs = core.longestWaitUs / 1000
-      return {
-        utilisation: utilisation(core),
-        longestWaitMs,
-        queuedMax: queuedMax[at]!,
-        inFlightMax: inFlightMax[at]!,
-      }
-    }),
-    publicUtilisation: publics.map(utilisation),
-    internalUtilisation: publishers.map(({ core }) => utilisation(core)),
-    published,
-    delivered,
-    polls,
-    epochReads,
-    delay,
-    hot: { delay: hotDelay, delivered: hotDelivered, queuedMax: hotQueuedMax },
-    moments,
+  #cores(): Core[] {
+    return [...this.#shards, ...this.#publics, ...this.#publishers.map(({ core }) => core)]
+  }
+
+  #after(us: number, action: () => void): void {
+    this.#clock.at(this.#clock.nowUs + us, action)
+  }
+
+  #anyOf<T>(values: readonly T[]): T {
+    return values[Math.floor(this.#random.next() * values.length)]!
+  }
+
+  #exponential(mean: number): number {
+    return -Math.log(1 - this.#random.next()) * mean
+  }
+
+  #around(mean: number): number {
+    return mean * (HALF + this.#random.next())
   }
 }

@@ -29,7 +29,7 @@ export function simulateOutage(costs: Costs, { scenario, rates, shardOf, demand 
   }, 0)
   const setsPerSecond = rates.reduce((sum, rate, at) => (shardOf[at] === shard ? sum + rate : sum), 0)
   const away = { ...scenario, outageSeconds: seconds, seconds: seconds + AFTER_SECONDS }
-  const { moments, delay } = simulate(costs, away, rates, shardOf, shard)
+  const { moments, delay } = simulate(costs, away, rates, shardOf, shard).seen
   const ordinary = setsPerSecond * ORDINARY_SECONDS
   const last = moments.findLast(
     ({ seconds: at, withProducers, queued }) => at > seconds && (withProducers > 0 || queued > ordinary),

@@ -1,4 +1,23 @@
-/** One receiver's SETs in Redis, by when they were published. Oldest first. */
+/** What a receiver has in Redis, and the connections by which it polls. */
+import type { Core } from './core.ts'
+
+export interface Receiver {
+  readonly shard: number
+  readonly queue: Queue
+  readonly pollers: readonly Poller[]
+}
+
+/** A connection by which a receiver polls. */
+export interface Poller {
+  readonly receiver: number
+  readonly process: Core
+  state: 'away' | 'held' | 'asking'
+  /** Notified while it asked: it looks again. */
+  again: boolean
+  inFlight: number
+}
+
+/** SETs by when they were published, oldest first. */
 export class Queue {
   #times: number[] = []
   #first = 0

@@ -1,4 +1,5 @@
 /** One run in figures: what `--json` writes and the texts are made of. */
+import type { RecordableHistogram } from 'node:perf_hooks'
 import { receiverIds } from '../harness/sets.ts'
 import { quantile } from '../harness/statistics.ts'
 import type { Costs } from './costs.ts'
@@ -25,7 +26,6 @@ export interface Summary {
     readonly fullestWhenMoved: number
     readonly shared: number | undefined
     readonly longestWaitMs: number
-    readonly queuedMedian: number
     readonly queuedMax: number
     readonly inFlightMax: number
     readonly all: readonly number[]
@@ -71,9 +71,10 @@ function summarize(costs: Costs, plan: Plan, result: Result): Summary {
   const { scenario, rates, shardOf, demand } = plan
   const { seconds, sharedApart } = scenario
   const shared = epochShard(scenario)
+  const { seen } = result
   const withReceivers = result.shards.filter((_, at) => !sharedApart || at !== shared)
   const utilisations = withReceivers.map(({ utilisation }) => utilisation)
-  const resources = resourcesOf(costs, plan, result.polls / seconds)
+  const resources = resourcesOf(costs, plan, seen.polls / seconds)
   const publicProcesses = spreadOf(result.publicUtilisation)
   const internalProcesses = spreadOf(result.internalUtilisation)
   const shards = {
@@ -81,12 +82,8 @@ function summarize(costs: Costs, plan: Plan, result: Result): Summary {
     fullestWhenMoved: fullestWhenMoved(receiverIds(scenario.receivers), demand.ofReceiver, withReceivers.length),
     shared: sharedApart ? result.shards[shared]!.utilisation : undefined,
     longestWaitMs: Math.max(...withReceivers.map(({ longestWaitMs }) => longestWaitMs)),
-    queuedMedian: quantile(
-      withReceivers.map(({ queuedMax }) => queuedMax),
-      0.5,
-    ),
-    queuedMax: Math.max(...withReceivers.map(({ queuedMax }) => queuedMax)),
-    inFlightMax: Math.max(...withReceivers.map(({ inFlightMax }) => inFlightMax)),
+    queuedMax: Math.max(...seen.queuedMax),
+    inFlightMax: Math.max(...seen.inFlightMax),
     all: result.shards.map(({ utilisation }) => Number(utilisation.toFixed(3))),
   }
   const { bits } = resources
@@ -112,17 +109,17 @@ function summarize(costs: Costs, plan: Plan, result: Result): Summary {
     shards,
     publicProcesses,
     internalProcesses,
-    publishedPerSecond: result.published / seconds,
-    deliveredPerSecond: result.delivered / seconds,
-    pollsPerSecond: result.polls / seconds,
-    setsPerPoll: result.delivered / result.polls,
-    epochReadsPerSecond: result.epochReads / seconds,
-    delayMs: delayOf(result.delay),
+    publishedPerSecond: seen.published / seconds,
+    deliveredPerSecond: seen.delivered / seconds,
+    pollsPerSecond: seen.polls / seconds,
+    setsPerPoll: seen.delivered / seen.polls,
+    epochReadsPerSecond: seen.epochReads / seconds,
+    delayMs: delayOf(seen.delay),
     hot: {
       setsPerSecond: rates[0]!,
-      deliveredPerSecond: result.hot.delivered / seconds,
-      delayMs: delayOf(result.hot.delay),
-      queuedMax: result.hot.queuedMax,
+      deliveredPerSecond: seen.hotDelivered / seconds,
+      delayMs: delayOf(seen.hotDelay),
+      queuedMax: seen.hotQueuedMax,
       cores: demand.ofReceiver[0]!,
       shardUtilisation: result.shards[shardOf[0]!]!.utilisation,
     },
@@ -136,7 +133,7 @@ const spreadOf = (values: readonly number[]): Spread => ({
   fullest: Math.max(...values),
 })
 
-const delayOf = (histogram: Result['delay']): Delay => ({
+const delayOf = (histogram: RecordableHistogram): Delay => ({
   p50: histogram.percentile(50) / 1000,
   p99: histogram.percentile(99) / 1000,
 })

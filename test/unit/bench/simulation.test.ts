@@ -169,7 +169,7 @@ describe('the simulation', () => {
   it('delivers what is published, and makes shards as busy as the closed form says', () => {
     const { scenario, rates, shardOf, demand } = planFor(costs, SMALL)
     const result = simulate(costs, scenario, rates, shardOf)
-    expect(result.delivered / result.published).toBeCloseTo(1, 1)
+    expect(result.seen.delivered / result.seen.published).toBeCloseTo(1, 1)
     const busy = quantile(
       result.shards.map(({ utilisation }) => utilisation),
       0.5,
