@@ -97,6 +97,8 @@ function clusterTarget(seeds: { host: string; port: number }[], redisOptions: Re
         // The deadline of a command ends its redirections, and not their number.
         maxRedirections: 64,
         slotsRefreshTimeout: CONNECT_TIMEOUT_MS,
+        // A certificate names what the URL names, and not the address that it was found at.
+        ...(redisOptions.tls === undefined ? {} : { dnsLookup: keepName }),
       }
       const cluster = quiet(new Cluster(seeds, options))
       return purpose === 'requests' ? withDeadline(cluster, COMMAND_TIMEOUT_MS) : cluster
@@ -106,6 +108,10 @@ function clusterTarget(seeds: { host: string; port: number }[], redisOptions: Re
       return quiet(new Redis({ ...redisOptions, ...node, ...nodeOptions }))
     },
   }
+}
+
+function keepName(host: string, found: (error: null, host: string) => void): void {
+  found(null, host)
 }
 
 function optionsFor(purpose: Purpose): RedisOptions {

@@ -3,7 +3,7 @@
  * Made by cluster commands alone: redis-cli need not be there.
  */
 import { Redis } from 'ioredis'
-import { freePort, type PrivateRedis, type PrivateRedisOptions, startRedisProcess } from './redis-process.ts'
+import { type PrivateRedis, type PrivateRedisOptions, startRedisProcess } from './redis-process.ts'
 import { until } from './until.ts'
 
 export interface ClusterNode {
@@ -14,7 +14,7 @@ export interface ClusterNode {
 }
 
 export interface TestCluster {
-  /** A `redis+cluster://` URL that names three of its nodes. */
+  /** A `redis+cluster://` URL that names three of its nodes; `rediss+cluster://` with TLS. */
   readonly url: string
   readonly nodes: readonly ClusterNode[]
   /** The node that owns a slot now, as most nodes see it. */
@@ -33,6 +33,8 @@ export interface ClusterOptions extends PrivateRedisOptions {
 }
 
 const SLOTS = 16_384
+/** What certificates of its nodes have to name. */
+const TLS_HOST = 'localhost'
 /** Short, so that a failover takes a second or two; machines under load need their time all the same. */
 const NODE_TIMEOUT_MS = 2000
 const WITHIN_MS = 30_000
@@ -40,7 +42,7 @@ const WITHIN_MS = 30_000
 export async function startCluster({
   masters = 3,
   replicas = true,
-  args = [],
+  ...options
 }: ClusterOptions = {}): Promise<TestCluster> {
   const nodes: ClusterNode[] = []
   const close = async () => {
@@ -48,10 +50,10 @@ export async function startCluster({
     await Promise.all(nodes.map(({ server }) => server.close()))
   }
   try {
-    nodes.push(...(await Promise.all(Array.from({ length: masters * (replicas ? 2 : 1) }, () => startNode(args)))))
+    nodes.push(...(await Promise.all(Array.from({ length: masters * (replicas ? 2 : 1) }, () => startNode(options)))))
     await join(nodes, masters)
     return {
-      url: `redis+cluster://${nodes.slice(0, 3).map(({ address }) => address)}`,
+      url: `redis${options.tls === undefined ? '' : 's'}+cluster://${nodes.slice(0, 3).map(({ address }) => address)}`,
       nodes,
       ...operations(nodes),
       close,
@@ -62,24 +64,19 @@ export async function startCluster({
   }
 }
 
-async function startNode(args: readonly string[]): Promise<ClusterNode> {
+async function startNode({ args = [], tls }: PrivateRedisOptions): Promise<ClusterNode> {
   const server = await startRedisProcess({
+    ...(tls === undefined ? {} : { tls }),
     args: [
-      ...[
-        '--cluster-enabled',
-        'yes',
-        '--cluster-config-file',
-        'nodes.conf',
-        '--cluster-port',
-        String(await freePort()),
-      ],
+      ...['--cluster-enabled', 'yes', '--cluster-config-file', 'nodes.conf'],
       ...['--cluster-node-timeout', String(NODE_TIMEOUT_MS), '--cluster-replica-validity-factor', '0'],
-      ...['--repl-diskless-sync-delay', '0', ...args],
+      ...['--repl-diskless-sync-delay', '0', ...(tls === undefined ? [] : ['--tls-cluster', 'yes']), ...args],
     ],
   })
-  const redis = new Redis(server.url, { replyMapping: 'legacy', retryStrategy: () => 100 })
+  const url = tls === undefined ? server.url : `rediss://${TLS_HOST}:${server.port}`
+  const redis = new Redis(url, { replyMapping: 'legacy', retryStrategy: () => 100 })
   redis.on('error', () => {})
-  return { server, redis, id: String(await redis.cluster('MYID')), address: `127.0.0.1:${server.port}` }
+  return { server, redis, id: String(await redis.cluster('MYID')), address: url.replace(/^.*\//, '') }
 }
 
 async function join(nodes: readonly ClusterNode[], masters: number): Promise<void> {

@@ -31,6 +31,14 @@ export interface PrivateRedis {
 export interface PrivateRedisOptions {
   /** Further arguments of redis-server, such as `['--maxmemory', '8mb']`; later ones win. */
   readonly args?: readonly string[]
+  /** It speaks TLS and nothing else, also with other servers. */
+  readonly tls?: ServerTls
+}
+
+export interface ServerTls {
+  readonly certFile: string
+  readonly keyFile: string
+  readonly caFile: string
 }
 
 const PORT_TRIES = 5
@@ -46,9 +54,9 @@ export async function startRedisProcess(options: PrivateRedisOptions = {}): Prom
   try {
     for (let tries = 1; ; tries++) {
       try {
-        return await startOn(await freePort(), directory, options.args ?? [])
+        return await startOn(await freePort(), directory, options)
       } catch (error) {
-        // Another process may take the port between our look and the server's bind.
+        // Another process may take a port between our look and the server's bind.
         if (tries === PORT_TRIES || !String(error).includes('already in use')) throw error
       }
     }
@@ -58,9 +66,13 @@ export async function startRedisProcess(options: PrivateRedisOptions = {}): Prom
   }
 }
 
-async function startOn(port: number, directory: string, args: readonly string[]): Promise<PrivateRedis> {
+async function startOn(port: number, directory: string, options: PrivateRedisOptions): Promise<PrivateRedis> {
+  const { args = [], tls } = options
   const binary = await findServerBinary({ named: process.env.REDIS_SERVER_BIN || undefined })
-  const base = ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--appendonly', 'yes', '--save', '']
+  const base = ['--bind', '127.0.0.1', '--dir', directory, '--appendonly', 'yes', '--save', '']
+  base.push(...(tls === undefined ? ['--port', String(port)] : tlsArguments(port, tls)))
+  // Otherwise 10 000 above the port, which is another's as likely as not.
+  if (args.includes('--cluster-enabled')) base.push('--cluster-port', String(await freePort()))
   let child: ChildProcess | undefined
 
   const start = async () => {
@@ -84,7 +96,7 @@ async function startOn(port: number, directory: string, args: readonly string[])
 
   await start()
   return {
-    url: `redis://127.0.0.1:${port}`,
+    url: `redis${tls === undefined ? '' : 's'}://127.0.0.1:${port}`,
     port,
     directory,
     get pid() {
@@ -101,6 +113,12 @@ async function startOn(port: number, directory: string, args: readonly string[])
       await rm(directory, { recursive: true, force: true })
     },
   }
+}
+
+/** Clients are asked for no certificate; servers show theirs to each other. */
+export function tlsArguments(port: number, { certFile, keyFile, caFile }: ServerTls): string[] {
+  const files = ['--tls-cert-file', certFile, '--tls-key-file', keyFile, '--tls-ca-cert-file', caFile]
+  return ['--port', '0', '--tls-port', String(port), ...files, '--tls-auth-clients', 'no', '--tls-replication', 'yes']
 }
 
 /** Resolves at the server's own word that it takes connections, which comes after it has loaded its data. */

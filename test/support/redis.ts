@@ -34,7 +34,12 @@ export function redisUrl(): string {
 
 /** Whether the shared Redis is a cluster: `npm run test:cluster`. */
 export function isCluster(url: string = redisUrl()): boolean {
-  return url.startsWith('redis+cluster:')
+  return /^rediss?\+cluster:/.test(url)
+}
+
+/** With an authority that this process trusts. */
+function isTls(url: string): boolean {
+  return url.startsWith('rediss')
 }
 
 /** A key prefix nobody else has. Its keys are deleted after the file's last test. */
@@ -56,15 +61,21 @@ export function connect(options: RedisOptions & { replyMapping?: 'legacy' } = {}
 }
 
 function singleClient(url: string, options: RedisOptions & { replyMapping?: 'legacy' }): Redis {
-  if (!url.startsWith('redis+sentinel:')) return new Redis(url, options)
+  if (!/^rediss?\+sentinel:/.test(url)) return new Redis(url, options)
   const sentinels = addressesOf(url).map(([host, port]) => ({ host, port }))
-  return new Redis({ ...options, sentinels, name: url.split('/').at(-1) ?? '' })
+  const secure = isTls(url) ? { tls: {}, enableTLSForSentinelMode: true, sentinelTLS: {} } : {}
+  return new Redis({ ...options, ...secure, sentinels, name: url.split('/').at(-1) ?? '' })
 }
 
 /** What speaks of a whole server speaks of every master here. */
 function clusterClient(url: string, options: RedisOptions & { replyMapping?: 'legacy' }): Cluster {
   const seeds = addressesOf(url).map(([host, port]) => ({ host, port }))
-  const cluster = new Cluster(seeds, { redisOptions: options })
+  const cluster = isTls(url)
+    ? new Cluster(seeds, {
+        redisOptions: { ...options, tls: {} },
+        dnsLookup: (host, found) => found(null, host), // Certificates name it.
+      })
+    : new Cluster(seeds, { redisOptions: options })
   const everyMaster = async <T>(ask: (redis: Redis) => Promise<T>) => {
     if (cluster.status !== 'ready') await once(cluster, 'ready')
     return Promise.all(cluster.nodes('master').map(ask))

@@ -6,11 +6,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { findServerBinary } from '../../src/embedded/binary.ts'
-import { freePort, type PrivateRedis, startRedisProcess } from './redis-process.ts'
+import { freePort, type PrivateRedis, type ServerTls, startRedisProcess, tlsArguments } from './redis-process.ts'
 import { until } from './until.ts'
 
 export interface SentinelSet {
-  /** A `redis+sentinel://` URL. */
+  /** A `redis+sentinel://` URL; `rediss+sentinel://` with TLS. */
   readonly url: string
   readonly servers: readonly PrivateRedis[]
   /** The server that the sentinels name as master now. */
@@ -24,13 +24,20 @@ const NAME = 'mymaster'
 const DOWN_AFTER_MS = 1500
 const WITHIN_MS = 30_000
 
-export async function startSentinels(args: readonly string[] = []): Promise<SentinelSet> {
-  const common = ['--repl-diskless-sync-delay', '0', ...args]
-  const master = await startRedisProcess({ args: common })
-  const replica = await startRedisProcess({ args: [...common, '--replicaof', '127.0.0.1', String(master.port)] })
+export async function startSentinels(tls?: ServerTls): Promise<SentinelSet> {
+  const common = ['--repl-diskless-sync-delay', '0']
+  const secure = tls === undefined ? {} : { tls }
+  const master = await startRedisProcess({ args: common, ...secure })
+  const follow = ['--replicaof', '127.0.0.1', String(master.port)]
+  const replica = await startRedisProcess({ args: [...common, ...follow], ...secure })
   const servers = [master, replica]
-  const sentinels = await Promise.all([1, 2, 3].map(() => startSentinel(master.port)))
-  const asked = new Redis({ host: '127.0.0.1', port: sentinels[0]?.port ?? 0, retryStrategy: () => 100 })
+  const sentinels = await Promise.all([1, 2, 3].map(() => startSentinel(master.port, tls)))
+  const asked = new Redis({
+    host: '127.0.0.1',
+    port: sentinels[0]?.port ?? 0,
+    retryStrategy: () => 100,
+    ...(tls === undefined ? {} : { tls: {} }),
+  })
   asked.on('error', () => {})
   const close = async () => {
     asked.disconnect()
@@ -58,7 +65,7 @@ export async function startSentinels(args: readonly string[] = []): Promise<Sent
     throw error
   }
   return {
-    url: `redis+sentinel://${sentinels.map(({ port }) => `127.0.0.1:${port}`)}/${NAME}`,
+    url: `redis${tls === undefined ? '' : 's'}+sentinel://${sentinels.map(({ port }) => `127.0.0.1:${port}`)}/${NAME}`,
     servers,
     master: named,
     async failOver() {
@@ -70,14 +77,13 @@ export async function startSentinels(args: readonly string[] = []): Promise<Sent
   }
 }
 
-async function startSentinel(masterPort: number): Promise<{ port: number; close(): Promise<void> }> {
+async function startSentinel(masterPort: number, tls?: ServerTls): Promise<{ port: number; close(): Promise<void> }> {
   const directory = await mkdtemp(join(tmpdir(), 'setstream-sentinel-'))
   const port = await freePort()
   const config = join(directory, 'sentinel.conf')
   await writeFile(
     config,
     [
-      `port ${port}`,
       'bind 127.0.0.1',
       `dir ${directory}`,
       `sentinel monitor ${NAME} 127.0.0.1 ${masterPort} 2`,
@@ -86,7 +92,8 @@ async function startSentinel(masterPort: number): Promise<{ port: number; close(
     ].join('\n'),
   )
   const binary = await findServerBinary({ named: process.env.REDIS_SERVER_BIN || undefined })
-  const child: ChildProcess = spawn(binary.path, [config, '--sentinel'], {
+  const listen = tls === undefined ? ['--port', String(port)] : tlsArguments(port, tls)
+  const child: ChildProcess = spawn(binary.path, [config, ...listen, '--sentinel'], {
     env: { ...process.env, ...binary.env },
     stdio: 'ignore',
   })
