@@ -38,7 +38,11 @@ export function documentTables(costs: Costs): Readonly<Record<string, string>> {
     saturation: saturationTable(large),
     skew: skewTable([0, 0.3, 0.5, 0.7, 0.9].map(zipf => run({ ...sized, zipf }))),
     turnaround: turnaroundTable([5, 20, 100, 500].map(turnaroundMs => run({ ...LARGE, turnaroundMs }))),
-    calls: callsTable([1, 10, 100].map(setsPerCall => run({ ...LARGE, setsPerCall }))),
+    calls: callsTable(costs, [
+      ...[1, 10, 100].map(setsPerCall => run({ ...LARGE, setsPerCall })),
+      // A call takes one process a second or so: a longer look.
+      run({ ...LARGE, setsPerCall: 10_000, seconds: 3, warmUpSeconds: 3 }),
+    ]),
     limit: limitTable(costs),
     hot: hotTable(
       [1000, 3000, 10_000, 30_000].map(hotSetsPerSecond => run({ ...SMALL, hotSetsPerSecond, pollsMax: 32 })),

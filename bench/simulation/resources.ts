@@ -4,6 +4,8 @@ import type { Plan } from './plan.ts'
 
 /** Assumptions, with their reasons. */
 export const ASSUMED = {
+  /** Of each master: one that takes over, and one that then follows, as `replicated:1` needs. The second is as dear as the first. */
+  replicas: 2,
   /** TCP and IP headers and TLS records, on what the applications send. */
   framing: 1.1,
   /** What jtis are noted for, in the default configuration, and a turn of the two sets that hold them. */
@@ -43,7 +45,8 @@ export interface Resources {
   readonly jobs: { readonly perSecond: number; readonly redisCores: number; readonly workerCores: number }
   readonly snapshot: { readonly redisCores: number }
   readonly connectionsPerShard: number
-  readonly replicaCores: number
+  /** Of the average replica. */
+  readonly replicaUtilisation: number
 }
 
 /** @param pollsPerSecond answered polls, not scripts. */
@@ -61,7 +64,8 @@ export function resourcesOf(costs: Costs, { scenario, rates, demand }: Plan, pol
   return {
     bits: {
       shardIn: bitsOf(published.redisIn + polled.redisIn) / shards,
-      shardOut: bitsOf(published.redisOut + polled.redisOut + published.replica + polled.replica) / shards,
+      shardOut:
+        bitsOf(published.redisOut + polled.redisOut + ASSUMED.replicas * (published.replica + polled.replica)) / shards,
       replicaIn: bitsOf(published.replica + polled.replica) / shards,
       publicIn: bitsOf(polled.httpIn + polled.redisOut) / publicProcesses,
       publicOut: bitsOf(polled.httpOut + polled.redisIn) / publicProcesses,
@@ -84,7 +88,7 @@ export function resourcesOf(costs: Costs, { scenario, rates, demand }: Plan, pol
     snapshot: { redisCores: (scenario.receivers * ASSUMED.snapshotReceiverUs) / ASSUMED.snapshotSeconds / 1e6 },
     // Of each process: for requests, for subscriptions, and two by which replication is waited for.
     connectionsPerShard: publicProcesses * 4 + internalProcesses * 3,
-    replicaCores: demand.shards.reduce((total, cores) => total + cores, 0) * costs.withReplica.replica,
+    replicaUtilisation: (demand.shards.reduce((total, cores) => total + cores, 0) * costs.withReplica.replica) / shards,
   }
 }
 

@@ -3,6 +3,7 @@ import { MEASURED_DRAINS, simulateDrain } from './check.ts'
 import type { Costs } from './costs.ts'
 import { receiverLimit } from './limits.ts'
 import type { Outage } from './outage.ts'
+import { ASSUMED } from './resources.ts'
 import type { Summary } from './summary.ts'
 
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -67,7 +68,7 @@ export function costsTable({ single, spread, withReplica, epochRead, job }: Cost
 export function planTable(costs: Costs, summaries: readonly Summary[]): string {
   const rows: [string, (summary: Summary) => string][] = [
     [
-      'shards: masters, each with a replica',
+      'shards: masters, each with two replicas',
       ({ scenario }) => String(scenario.shards) + (scenario.sharedApart ? ', one of them for what all share' : ''),
     ],
     ['public processes', ({ scenario }) => String(scenario.publicProcesses)],
@@ -78,12 +79,11 @@ export function planTable(costs: Costs, summaries: readonly Summary[]): string {
     ],
     [
       'cores: masters, replicas, transmitters',
-      ({ scenario, resources }) => {
-        const transmitters = scenario.publicProcesses + scenario.internalProcesses
-        return `${scenario.shards} + ${Math.ceil(resources.replicaCores / 0.6)} + ${transmitters}`
-      },
+      ({ scenario: { shards, publicProcesses, internalProcesses } }) =>
+        `${shards} + ${shards * ASSUMED.replicas} + ${publicProcesses + internalProcesses}`,
     ],
     ['busy: shards, median and fullest', ({ shards }) => `${percent(shards.median)}, ${percent(shards.fullest)}`],
+    ['busy: a replica', ({ resources }) => percent(resources.replicaUtilisation)],
     ['the fullest, if slots are moved by what they cost', ({ shards }) => percent(shards.fullestWhenMoved)],
     [
       'busy: public, internal processes, median',
@@ -180,21 +180,21 @@ export function turnaroundTable(summaries: readonly Summary[]): string {
   )
 }
 
-export function callsTable(summaries: readonly Summary[]): string {
+export function callsTable(costs: Costs, summaries: readonly Summary[]): string {
   return table(
     [
       'SETs a publish call',
       'shards',
       'internal processes',
-      'reads of the version of the registry',
-      'cores that takes of one Redis',
+      'publish → delivery, p50, p99',
+      'reads of the version, cores of one Redis',
     ],
-    summaries.map(({ scenario, epochReadsPerSecond, shards }) => [
+    summaries.map(({ scenario, epochReadsPerSecond, delayMs }) => [
       figure(scenario.setsPerCall),
       String(scenario.shards),
       String(scenario.internalProcesses),
-      `${figure(epochReadsPerSecond)}/s`,
-      shards.shared === undefined ? '' : figure(shards.shared),
+      `${milliseconds(delayMs.p50)}, ${milliseconds(delayMs.p99)}`,
+      `${figure(epochReadsPerSecond)}/s, ${figure((epochReadsPerSecond * costs.epochRead) / 1e6)}`,
     ]),
   )
 }
@@ -244,7 +244,7 @@ export function outageTable(outages: readonly Outage[]): string {
       'held by producers',
       'queued, at the most',
       'as before after',
-      'p99 of the time until then',
+      'publish → delivery, p99, from the failure to 20 s after',
     ],
     outages.map(outage => [
       `${figure(outage.seconds)} s`,
