@@ -18,6 +18,7 @@ export const spread: Bench = {
   name: 'spread',
   what: `one SET a call, ${CALLERS} at a time: Redis with a connection a caller, a transmitter on ${MASTERS} shards`,
   unit: 'SETs/s',
+  roundsMax: 3,
   budgets: [],
   async open(setting) {
     const redis = await startRedis(setting)
