@@ -20,7 +20,10 @@ export interface Identity {
 }
 
 export interface Authority extends Identity {
-  /** @param names subjectAltName as OpenSSL reads it, such as `DNS:a,URI:b`. */
+  /**
+   * @param names subjectAltName as OpenSSL reads it, such as `DNS:a,URI:b`.
+   * @param options `days` 0 is over at once; newer OpenSSL makes none that ends before it begins.
+   */
   issue(names: string, options?: { readonly rsa?: boolean; readonly days?: number }): Promise<Identity>
 }
 
