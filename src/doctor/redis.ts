@@ -20,14 +20,18 @@ export function redisFindings(servers: readonly ServerFacts[], confirm: string, 
   ])
 }
 
-function version({ name, version, role }: ServerFacts): Finding {
+function version({ name, product, version, role }: ServerFacts): Finding {
   const check = `${name}: version`
   if (!(Number.parseInt(version, 10) >= OLDEST_MAJOR)) {
-    return failure(check, `it is ${version}, 7.0 or newer is needed`, 'Use Redis 7.0 or newer, or Valkey 7.2 or newer.')
+    return failure(
+      check,
+      `it is ${product} ${version}, 7.0 or newer is needed`,
+      'Use Redis 7.0 or newer, or Valkey 7.2 or newer.',
+    )
   }
   if (role !== 'master')
     return failure(check, `it is a ${role}`, 'Let REDIS_URL name the master, or use redis+sentinel://.')
-  return ok(check, version)
+  return ok(check, `${product} ${version}`)
 }
 
 function memory(server: ServerFacts, highPercent: number): Finding[] {

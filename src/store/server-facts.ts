@@ -6,7 +6,7 @@ import { Topology } from './topology.ts'
 export interface ServerFacts {
   /** `host:port` in Cluster; elsewhere `redis`. */
   readonly name: string
-  /** Of Redis, or the version of Redis that a relative of it speaks. */
+  readonly product: 'Redis' | 'Valkey'
   readonly version: string
   readonly role: string
   readonly connectedReplicas: number
@@ -52,7 +52,7 @@ async function factsOf(target: RedisTarget, address: string): Promise<ServerFact
     const number = (name: string) => Number(info.get(name) ?? 0)
     return {
       name: address === '' ? 'redis' : address,
-      version: info.get('redis_version') ?? 'unknown',
+      ...productOf(info),
       role: info.get('role') ?? 'unknown',
       connectedReplicas: number('connected_slaves'),
       isLastWriteOk:
@@ -65,6 +65,13 @@ async function factsOf(target: RedisTarget, address: string): Promise<ServerFact
   } finally {
     node.disconnect()
   }
+}
+
+/** Valkey tells the version of Redis that it speaks besides its own. */
+function productOf(info: ReadonlyMap<string, string>): Pick<ServerFacts, 'product' | 'version'> {
+  const valkey = info.get('valkey_version')
+  if (valkey !== undefined) return { product: 'Valkey', version: valkey }
+  return { product: 'Redis', version: info.get('redis_version') ?? 'unknown' }
 }
 
 /** The quickest of a few answers leaves the least doubt. */

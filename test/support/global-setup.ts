@@ -10,6 +10,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import type { TestProject } from 'vitest/node'
 import { startEmbeddedRedis } from '../../src/embedded/server.ts'
+import { parseRedisUrl } from '../../src/store/connection.ts'
+import { serverFacts } from '../../src/store/server-facts.ts'
 import { startCluster } from './cluster.ts'
 
 declare module 'vitest' {
@@ -30,7 +32,7 @@ const IMAGE = process.env.TEST_REDIS_IMAGE || 'redis:7.0.15'
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const redis = (await givenRedis()) ?? (await cluster()) ?? (await containerRedis()) ?? (await embeddedRedis())
-  console.log(`Redis of the tests: ${redis.what}`)
+  console.log(`Redis of the tests: ${redis.what}, ${await serverOf(redis.url)}`)
   project.provide('redisUrl', redis.url)
   return async () => {
     try {
@@ -41,6 +43,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
       await redis.stop()
     }
   }
+}
+
+/** Which server it is, in its own words. */
+async function serverOf(url: string): Promise<string> {
+  const [server] = await serverFacts(parseRedisUrl(url))
+  return `${server?.product} ${server?.version}`
 }
 
 async function givenRedis(): Promise<SharedRedis | undefined> {

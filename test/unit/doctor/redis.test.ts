@@ -4,6 +4,7 @@ import type { ServerFacts } from '../../../src/store/server-facts.ts'
 
 const good: ServerFacts = {
   name: 'redis',
+  product: 'Redis',
   version: '7.2.4',
   role: 'master',
   connectedReplicas: 0,
