@@ -38,7 +38,7 @@ it('SETs go from one process to another, through a failover and a worker', async
     },
     30_000,
   )
-  expect((await sentinels.master()).port).not.toBe(master.port)
+  await until('another is named', async () => (await sentinels.master()).port !== master.port, 20_000)
   const answer = await heldThrough
   const jtis = answer?.status === 200 ? answer.jtis : (await feed.pollNow({}, { at })).jtis
   expect(jtis).toEqual([second])
