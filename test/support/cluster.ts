@@ -50,7 +50,11 @@ export async function startCluster({
     await Promise.all(nodes.map(({ server }) => server.close()))
   }
   try {
-    nodes.push(...(await Promise.all(Array.from({ length: masters * (replicas ? 2 : 1) }, () => startNode(options)))))
+    const count = masters * (replicas ? 2 : 1)
+    // All of them, so that those that started are closed where one did not.
+    const started = await Promise.allSettled(Array.from({ length: count }, () => startNode(options)))
+    for (const each of started) if (each.status === 'fulfilled') nodes.push(each.value)
+    for (const each of started) if (each.status === 'rejected') throw each.reason
     await join(nodes, masters)
     return {
       url: `redis${options.tls === undefined ? '' : 's'}+cluster://${nodes.slice(0, 3).map(({ address }) => address)}`,
