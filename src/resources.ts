@@ -65,7 +65,8 @@ export async function openResources(config: Config, logger: Logger): Promise<Res
     return client
   }
   const redis = open('requests')
-  const scripts = scriptsOn(redis)
+  // A client of a cluster has a connection to each of its nodes already.
+  const scripts = target.kind === 'cluster' ? scriptsOn(redis) : scriptsOn(redis, [redis, open('requests')])
   const level = confirmLevel(config.CONFIRM)
   const confirmed = typeof level === 'object' ? new ConfirmedScripts(target, level.replicas) : undefined
   opened.defer(() => confirmed?.close())

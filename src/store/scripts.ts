@@ -45,13 +45,30 @@ export type Scripts = Readonly<
   Record<ScriptName, (keys: readonly string[], args: readonly ScriptArgument[]) => Promise<unknown>>
 >
 
-export function scriptsOn(redis: Client): Scripts {
-  const commands = redis as unknown as Record<string, (...args: ScriptArgument[]) => Promise<unknown>>
+/**
+ * @param pollers the connections on which polls take turns. Redis writes at most 64 KiB of what it has for a connection
+ *   before it looks after the next, so that of many pages on one connection most wait.
+ */
+export function scriptsOn(redis: Client, pollers: readonly Client[] = [redis]): Scripts {
   const scripts: Partial<Record<ScriptName, Scripts[ScriptName]>> = {}
-  for (const [name, lua] of sources) {
-    const command = `setstream_${name}`
-    redis.defineCommand(command, { lua })
-    scripts[name] = (keys, args) => commands[command]!(keys.length, ...keys, ...args).catch(storeFailure)
+  for (const name of NAMES) {
+    const [first, ...others] = (name === 'poll' ? pollers : [redis]).map(client => callOn(client, name))
+    scripts[name] = others.length === 0 ? first! : inTurn([first!, ...others])
   }
   return scripts as Scripts
+}
+
+function callOn(redis: Client, name: ScriptName): Scripts[ScriptName] {
+  const command = `setstream_${name}`
+  redis.defineCommand(command, { lua: sources.get(name)! })
+  const commands = redis as unknown as Record<string, (...args: ScriptArgument[]) => Promise<unknown>>
+  return (keys, args) => commands[command]!(keys.length, ...keys, ...args).catch(storeFailure)
+}
+
+function inTurn(calls: readonly Scripts[ScriptName][]): Scripts[ScriptName] {
+  let next = 0
+  return (keys, args) => {
+    next = (next + 1) % calls.length
+    return calls[next]!(keys, args)
+  }
 }
