@@ -120,8 +120,12 @@ export class Publisher {
     const tooLarge = new Set(signed.filter(({ set }) => this.#isTooLarge(set)).map(({ planned }) => planned.item))
     const fitting = signed.filter(({ planned }) => !tooLarge.has(planned.item))
     // The epoch is read beside the appends: a receiver whose 201 was answered before this call is found by one of the two.
-    // Another call may have read the change meanwhile, hence the revision.
-    const [, unread] = await Promise.all([this.#append(fitting), registry.catchUp().then(() => undefined, asOutcome)])
+    // Another call may have read the change meanwhile, hence the revision. Events that name their receivers miss none.
+    const mayMiss = open.some(({ event }) => event.receivers === undefined)
+    const [, unread] = await Promise.all([
+      this.#append(fitting),
+      mayMiss ? registry.catchUp().then(() => undefined, asOutcome) : undefined,
+    ])
     if (registry.revision !== revisionBefore) {
       await this.#appendMissed(
         open.filter(item => !tooLarge.has(item)),

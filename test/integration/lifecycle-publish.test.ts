@@ -2,6 +2,8 @@
 import { describe, expect, it } from 'vitest'
 import { callAdmin, openLab } from '../support/feed.ts'
 import { foreignSet, HAPPENED } from '../support/foreign-set.ts'
+import { commandsDuring } from '../support/monitor.ts'
+import { isCluster } from '../support/redis.ts'
 
 const lab = await openLab()
 const { transmitter } = lab
@@ -26,6 +28,20 @@ describe('a published event', () => {
     expect(claimsB).toMatchObject({ jti: jtiB, aud: b.audience, txn: claimsA.txn })
     expect((await a.check()).states.get(jtiA)).toBe('queued')
     expect((await b.check()).states.get(jtiB)).toBe('queued')
+  })
+
+  // MONITOR is of one server.
+  it.skipIf(isCluster())('that names its receivers costs one script each and nothing beside', async () => {
+    const feed = await lab.feed()
+    await feed.publish()
+    const count = 40
+    const commands = await commandsDuring(lab.prefix, async () => {
+      for (let i = 0; i < count; i++) await feed.publish()
+    })
+    const appends = commands.filter(([name, , , key]) => name?.toLowerCase() === 'evalsha' && key === feed.keys.log)
+    expect(appends).toHaveLength(count)
+    // What the process looks at by itself, now and then.
+    expect(commands.length - count).toBeLessThan(count / 2)
   })
 
   it('goes to every receiver subscribed to its type when it names none', async () => {
