@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs'
 import type { Client } from './connection.ts'
 import { storeFailure } from './failures.ts'
+import { slotOf } from './topology.ts'
 
 const NAMES = [
   'append',
@@ -45,15 +46,18 @@ export type Scripts = Readonly<
   Record<ScriptName, (keys: readonly string[], args: readonly ScriptArgument[]) => Promise<unknown>>
 >
 
+/** What hands SETs out and takes them back: in order for each receiver, hence on one connection for it. */
+const HANDING_OUT: ReadonlySet<ScriptName> = new Set(['poll', 'give_back'])
+
 /**
- * @param pollers the connections on which polls take turns. Redis writes at most 64 KiB of what it has for a connection
- *   before it looks after the next, so that of many pages on one connection most wait.
+ * @param pollers connections among which receivers are divided for what hands SETs out. Redis writes at most 64 KiB of
+ *   what it has for a connection before it looks after the next, so that of many pages on one connection most wait.
  */
 export function scriptsOn(redis: Client, pollers: readonly Client[] = [redis]): Scripts {
   const scripts: Partial<Record<ScriptName, Scripts[ScriptName]>> = {}
   for (const name of NAMES) {
-    const [first, ...others] = (name === 'poll' ? pollers : [redis]).map(client => callOn(client, name))
-    scripts[name] = others.length === 0 ? first! : inTurn([first!, ...others])
+    const [first, ...others] = (HANDING_OUT.has(name) ? pollers : [redis]).map(client => callOn(client, name))
+    scripts[name] = others.length === 0 ? first! : divided([first!, ...others])
   }
   return scripts as Scripts
 }
@@ -65,10 +69,6 @@ function callOn(redis: Client, name: ScriptName): Scripts[ScriptName] {
   return (keys, args) => commands[command]!(keys.length, ...keys, ...args).catch(storeFailure)
 }
 
-function inTurn(calls: readonly Scripts[ScriptName][]): Scripts[ScriptName] {
-  let next = 0
-  return (keys, args) => {
-    next = (next + 1) % calls.length
-    return calls[next]!(keys, args)
-  }
+function divided(calls: readonly Scripts[ScriptName][]): Scripts[ScriptName] {
+  return (keys, args) => calls[slotOf(keys[0]!) % calls.length]!(keys, args)
 }

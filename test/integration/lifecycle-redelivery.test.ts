@@ -45,6 +45,18 @@ describe('a SET that is in flight', () => {
     }
   })
 
+  it('comes with the next poll also where the walk through a long list had left it behind', async () => {
+    const feed = await lab.feed({ settings })
+    const first = await feed.publishMany(16)
+    await feed.pollNow()
+    await feed.publishMany(1)
+    await feed.pollNow()
+    // More than one step's worth is in flight now: this poll looks at the first sixteen, the next begins behind them.
+    await feed.pollNow()
+    await feed.age(R, first)
+    expect((await feed.pollNow()).jtis).toEqual(first)
+  })
+
   it('comes in steps when a whole long list lapsed at once, the oldest first', async () => {
     const feed = await lab.feed({ settings: { ...settings, pageMax: 1000 } })
     const jtis = await feed.publishMany(500)

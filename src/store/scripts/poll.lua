@@ -97,20 +97,22 @@ repeat
     end
   end
 
-  local hasLapsed = false
+  -- Whether something has lapsed, or the walk has come to the end and begins anew: what there is to do then, is below.
+  local isWalkOpen = false
   if inflight > 0 then
     local from = inflight > LAPSE_STEP and state[12] or '-'
     local listed = call('XPENDING', log, GROUP, from, '+', LAPSE_STEP, INFLIGHT)
     for i = 1, #listed do
-      if listed[i][3] >= redeliverAfterMs then hasLapsed = true end
+      if listed[i][3] >= redeliverAfterMs then isWalkOpen = true end
     end
-    if inflight > LAPSE_STEP and not hasLapsed then
+    if from ~= '-' and #listed < LAPSE_STEP then isWalkOpen = true end
+    if inflight > LAPSE_STEP and not isWalkOpen then
       changed[n + 1], changed[n + 2] = 'lapseCursor', #listed == LAPSE_STEP and '(' .. listed[LAPSE_STEP][1] or '-'
       n = n + 2
     end
   end
-  local answer = not hasLapsed and call('XREADGROUP', 'GROUP', GROUP, INFLIGHT, 'COUNT', limit, 'STREAMS', log, '>')
-  if hasLapsed or (not answer and inflight == 0 and call('HLEN', ids) > 0) then
+  local answer = not isWalkOpen and call('XREADGROUP', 'GROUP', GROUP, INFLIGHT, 'COUNT', limit, 'STREAMS', log, '>')
+  if isWalkOpen or (not answer and inflight == 0 and call('HLEN', ids) > 0) then
     call('HSET', KEYS[8], unpack(changed))
     break
   end
