@@ -53,7 +53,15 @@ export async function observe(config: Config, resources: Resources, parts: Obser
   for (const { purpose, client } of resources.connections) {
     metrics.redisDisconnects.inc({ purpose }, 0)
     client.on('close', () => metrics.redisDisconnects.inc({ purpose }))
-    endings.push(tellOfOutages(client, purpose, logger))
+  }
+  for (const [purpose, all] of Map.groupBy(resources.connections, connection => connection.purpose)) {
+    endings.push(
+      tellOfOutages(
+        all.map(({ client }) => client),
+        purpose,
+        logger,
+      ),
+    )
   }
   const tracing = await openTracing(tracingOptions(config), logger)
   const runs = new WorkerRuns(redis, keys)
@@ -91,19 +99,23 @@ export async function observe(config: Config, resources: Resources, parts: Obser
 }
 
 /**
- * Once when a connection is lost, and once when it is back, however many attempts lie between.
- * @returns ends it, before the connection is closed on purpose.
+ * Once when a connection for this purpose is lost, and once when all of them are back, however many attempts lie between.
+ * @returns ends it, before the connections are closed on purpose.
  */
-function tellOfOutages(client: Client, purpose: Purpose, logger: Logger): () => void {
-  let isLost = false
-  const onClose = () => {
-    if (!isLost) logger.warn({ purpose }, 'the connection to Redis is lost')
-    isLost = true
+function tellOfOutages(clients: readonly Client[], purpose: Purpose, logger: Logger): () => void {
+  const lost = new Set<Client>()
+  const endings = clients.map(client => {
+    const onClose = () => {
+      if (lost.size === 0) logger.warn({ purpose }, 'the connection to Redis is lost')
+      lost.add(client)
+    }
+    const onReady = () => {
+      if (lost.delete(client) && lost.size === 0) logger.info({ purpose }, 'the connection to Redis is back')
+    }
+    client.on('close', onClose).on('ready', onReady)
+    return () => client.off('close', onClose).off('ready', onReady)
+  })
+  return () => {
+    for (const end of endings) end()
   }
-  const onReady = () => {
-    if (isLost) logger.info({ purpose }, 'the connection to Redis is back')
-    isLost = false
-  }
-  client.on('close', onClose).on('ready', onReady)
-  return () => client.off('close', onClose).off('ready', onReady)
 }

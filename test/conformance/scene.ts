@@ -30,7 +30,7 @@ const SHORT_REDELIVERY_MS = 100
 /** By how much they are older than those in flight, where there are both. */
 const AHEAD_MS = 4000
 /** Time-outs are waited for; where an event releases the poll, T must be far from it. */
-const RELEASED_POLL_WAIT_MS = 5000
+const RELEASED_POLL_WAIT_MS = 20_000
 
 export async function setScene(vector: Vector, transmitter: Transmitter, issuer: Issuer): Promise<Scene> {
   const given = vector.given ?? {}
