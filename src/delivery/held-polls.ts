@@ -183,7 +183,7 @@ export class HeldPolls {
         if (error instanceof TransmitterError && error.code === 'store_unavailable') return
         continue
       }
-      const found = page.sets.length > 0 || page.moreAvailable
+      const found = page.count > 0 || page.moreAvailable
       if (found && !waiter.end(page)) waiter.giveBack(page)
       if (!page.moreAvailable && !queue.wakeAgain) return
     }

@@ -42,15 +42,12 @@ export interface PollCall {
   readonly presence: Presence
 }
 
-export interface PollAnswer {
-  readonly sets: readonly HandedOut[]
-  readonly moreAvailable: boolean
-}
+export type PollAnswer = Pick<Page, 'sets' | 'bytes' | 'moreAvailable'>
 
 /** A sample costs Redis a look-up; a hundred a second and process tell as much as all of them. */
 const SAMPLE_EVERY_MS = 10
 
-const NOTHING: PollAnswer = { sets: [], moreAvailable: false }
+const NOTHING: PollAnswer = { sets: [], bytes: undefined, moreAvailable: false }
 const BCP47 = /^[A-Za-z0-9-]{1,35}(?:\s*,\s*[A-Za-z0-9-]{1,35}){0,4}$/
 
 export class Poll {
@@ -90,9 +87,9 @@ export class Poll {
     this.#took(receiver.id, page, limits, startedAt)
     if (this.#deps.tracing !== undefined) traceSettled(this.#deps.tracing, receiver.id, request, page, startedAt)
     if (page.reported > 0) this.#deps.schedule.logReports(receiver.id)
-    if (page.sets.length > 0 || page.moreAvailable || waitMs === 0) {
+    if (page.count > 0 || page.moreAvailable || waitMs === 0) {
       metrics.pollSeconds.observe((performance.now() - startedAt) / 1000)
-      metrics.polls.inc({ outcome: page.sets.length > 0 ? 'sets' : 'empty' })
+      metrics.polls.inc({ outcome: page.count > 0 ? 'sets' : 'empty' })
       return this.#orGiveBack(receiver.id, page, limits, call.presence)
     }
 
@@ -132,13 +129,13 @@ export class Poll {
       metrics.polls.inc({ outcome })
       return NOTHING
     }
-    metrics.polls.inc({ outcome: outcome.sets.length > 0 ? 'sets' : 'empty' })
+    metrics.polls.inc({ outcome: outcome.count > 0 ? 'sets' : 'empty' })
     return this.#orGiveBack(receiver, outcome, limits, presence)
   }
 
   #orGiveBack(receiver: string, page: Page, limits: ReceiverLimits, presence: Presence): PollAnswer {
     if (!presence.isGone) return page
-    this.#giveBack(receiver, page.sets, limits)
+    if (page.count > 0) this.#giveBack(receiver, page.sets, limits)
     return NOTHING
   }
 
@@ -163,12 +160,11 @@ export class Poll {
     if (page.reported > 0) metrics.parked.inc({ reason: 'reported' }, page.reported)
     if (page.parkedForAttempts > 0) metrics.parked.inc({ reason: 'attempts' }, page.parkedForAttempts)
     if (page.parkedAsExpired > 0) metrics.parked.inc({ reason: 'expired' }, page.parkedAsExpired)
-    if (page.sets.length > 0) {
-      metrics.delivered.inc(page.sets.length)
+    if (page.count > 0) {
+      metrics.delivered.inc(page.count)
       tracing?.delivered(receiver, page.sets, performance.timeOrigin + startedAt)
       if (page.waitedMs !== undefined) metrics.publishToDeliverySeconds.observe(page.waitedMs / 1000)
-      const again = page.sets.reduce((count, { attempt }) => (attempt > 1 ? count + 1 : count), 0)
-      if (again > 0) metrics.redelivered.inc(again)
+      if (page.redelivered > 0) metrics.redelivered.inc(page.redelivered)
     }
     if (page.sweepInMs !== undefined) schedule.sweep(receiver, Math.min(page.sweepInMs, limits.redeliverAfterMs))
   }

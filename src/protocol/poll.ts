@@ -6,6 +6,7 @@ import { Type } from '@sinclair/typebox'
 import { TransmitterError } from '../errors.ts'
 import { decodeUtf8, isDeeperThan, isObject, JSON_DEPTH_MAX } from './json.ts'
 import { parseJson } from './json-parse.ts'
+import { renderOver, type SetBytes } from './poll-bytes.ts'
 import { type SetError, SetErrorSchema } from './set-error.ts'
 
 /** Acknowledgements and reports together: one script settles them in one step, which others wait for. */
@@ -164,6 +165,18 @@ export interface DeliveredSet {
   readonly jti: string
   /** A compact JWS: its alphabet needs no escaping in JSON. */
   readonly set: string
+}
+
+export interface DeliveredPage {
+  readonly sets: readonly DeliveredSet[]
+  readonly bytes: SetBytes | undefined
+  readonly moreAvailable: boolean
+}
+
+/** To be rendered once: bytes are written over. */
+export function renderPage(page: DeliveredPage): string | Buffer {
+  if (page.bytes?.isPlain === true) return renderOver(page.bytes, page.moreAvailable)
+  return renderPollResponse(page.sets, page.moreAvailable)
 }
 
 /**

@@ -1,12 +1,20 @@
 /**
- * A connection whose commands of one turn of the event loop leave in one write. Each command of ioredis is a write of its
- * own, and with it a system call, which showed as a sixth of a poll; what many requests ask in one turn goes together here.
+ * A connection for what many requests ask at a time. The commands of one turn of the event loop leave in one write: each
+ * command of ioredis is a write of its own, and with it a system call, which showed as a sixth of a poll. And pages are
+ * handed past the parser (see page-framing.ts).
  */
-import { type Command, Redis } from 'ioredis'
+import { type Command, Redis, type RedisOptions } from 'ioredis'
+import { PageFraming } from './page-framing.ts'
 
 export class GatheringRedis extends Redis {
   /** The stream that is corked until the end of this turn. */
   #gathering: { uncork(): void } | undefined
+
+  constructor(options: RedisOptions & { replyMapping: 'legacy' }) {
+    super(options)
+    // By now ioredis listens to the new stream, and nothing can have come yet.
+    this.on('connect', () => frame(this.stream))
+  }
 
   override sendCommand(command: Command, stream?: Parameters<Redis['sendCommand']>[1]): unknown {
     const own = this.stream
@@ -20,4 +28,12 @@ export class GatheringRedis extends Redis {
     }
     return super.sendCommand(command, stream)
   }
+}
+
+function frame(stream: Redis['stream']): void {
+  const [decode] = stream.listeners('data') // ioredis puts its parser before whatever else listens.
+  if (decode === undefined) throw new Error('ioredis does not read its connections as it did')
+  const framing = new PageFraming(decode as (bytes: Buffer) => void)
+  stream.removeListener('data', decode as (bytes: Buffer) => void)
+  stream.prependListener('data', (bytes: Buffer) => framing.write(bytes))
 }

@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs'
 import type { Client } from './connection.ts'
 import { storeFailure } from './failures.ts'
+import { type PollTransaction, pollTransactionOn } from './poll-transaction.ts'
 import { slotOf } from './topology.ts'
 
 const NAMES = [
@@ -25,6 +26,7 @@ const NAMES = [
   'report_held',
   'requeue',
   'sweep',
+  'take_back',
   'touch_token',
   'trim',
   'update_receiver',
@@ -42,33 +44,41 @@ function composed(source: string): string {
   return `${source.slice(0, lineEnd)}\n${library}\n${source.slice(lineEnd + 1)}`
 }
 
-export type Scripts = Readonly<
-  Record<ScriptName, (keys: readonly string[], args: readonly ScriptArgument[]) => Promise<unknown>>
->
+export type Script = (keys: readonly string[], args: readonly ScriptArgument[]) => Promise<unknown>
+
+export interface Scripts extends Readonly<Record<ScriptName, Script>> {
+  /** Where the connections allow for it. */
+  readonly pollAndRead: PollTransaction | undefined
+}
 
 /** What hands SETs out and takes them back: in order for each receiver, hence on one connection for it. */
-const HANDING_OUT: ReadonlySet<ScriptName> = new Set(['poll', 'give_back'])
+const HANDING_OUT: ReadonlySet<ScriptName> = new Set(['poll', 'give_back', 'take_back'])
 
 /**
  * @param pollers connections among which receivers are divided for what hands SETs out. Redis writes at most 64 KiB of
  *   what it has for a connection before it looks after the next, so that of many pages on one connection most wait.
  */
 export function scriptsOn(redis: Client, pollers: readonly Client[] = [redis]): Scripts {
-  const scripts: Partial<Record<ScriptName, Scripts[ScriptName]>> = {}
+  const scripts: Partial<Record<ScriptName, Script>> = {}
   for (const name of NAMES) {
-    const [first, ...others] = (HANDING_OUT.has(name) ? pollers : [redis]).map(client => callOn(client, name))
-    scripts[name] = others.length === 0 ? first! : divided([first!, ...others])
+    scripts[name] = divided((HANDING_OUT.has(name) ? pollers : [redis]).map(client => callOn(client, name)))
   }
-  return scripts as Scripts
+  const transactions = pollers.map(pollTransactionOn).filter(transaction => transaction !== undefined)
+  const pollAndRead = transactions.length === pollers.length ? divided(transactions) : undefined
+  return { ...(scripts as Record<ScriptName, Script>), pollAndRead }
 }
 
-function callOn(redis: Client, name: ScriptName): Scripts[ScriptName] {
+function callOn(redis: Client, name: ScriptName): Script {
   const command = `setstream_${name}`
   redis.defineCommand(command, { lua: sources.get(name)! })
   const commands = redis as unknown as Record<string, (...args: ScriptArgument[]) => Promise<unknown>>
   return (keys, args) => commands[command]!(keys.length, ...keys, ...args).catch(storeFailure)
 }
 
-function divided(calls: readonly Scripts[ScriptName][]): Scripts[ScriptName] {
-  return (keys, args) => calls[slotOf(keys[0]!) % calls.length]!(keys, args)
+function divided<Rest extends readonly unknown[], Answer>(
+  calls: readonly ((keys: readonly string[], ...rest: Rest) => Answer)[],
+): (keys: readonly string[], ...rest: Rest) => Answer {
+  const [only] = calls
+  if (calls.length === 1) return only!
+  return (keys, ...rest) => calls[slotOf(keys[0]!) % calls.length]!(keys, ...rest)
 }

@@ -2,11 +2,15 @@
  * One receiver's SETs in Redis: append, poll, and the ways out. Each method is one script, hence one atomic step
  * (design, section 6). The scripts say what a crash leaves behind; nothing here keeps state.
  */
+import { LRUCache } from 'lru-cache'
 import { TransmitterError } from '../errors.ts'
+import type { SetBytes } from '../protocol/poll-bytes.ts'
 import type { SetError } from '../protocol/set-error.ts'
 import type { ConfirmedScripts, Outcome } from './confirmed-scripts.ts'
+import { storeFailure } from './failures.ts'
 import type { Keys } from './keys.ts'
-import type { Scripts } from './scripts.ts'
+import type { RawPage } from './raw-page.ts'
+import type { ScriptArgument, Scripts } from './scripts.ts'
 
 export interface NewSet {
   readonly jti: string
@@ -65,7 +69,13 @@ export interface HandedOut {
 }
 
 export interface Page {
+  readonly count: number
+  /** Those among them that were handed out before. */
+  readonly redelivered: number
+  /** Made when asked for, where the page is in bytes: most pages are only sent. */
   readonly sets: readonly HandedOut[]
+  /** The same SETs, where they are in memory as Redis sent them. */
+  readonly bytes: SetBytes | undefined
   readonly moreAvailable: boolean
   /** Milliseconds after which a sweep should run; undefined when one is flagged already or not needed. */
   readonly sweepInMs: number | undefined
@@ -92,6 +102,7 @@ type PollReply = readonly [
   fresh: readonly string[],
   old: readonly (string | number)[],
   inFlightMs: number,
+  mayReadNext: number,
 ]
 
 export interface SweepStep {
@@ -107,13 +118,30 @@ export type Choice = { readonly jtis: readonly string[] } | { readonly all: numb
 /** An age that even an entry made in the future has: the clock of Redis may have been set back. */
 export const ANY_AGE = -1e12
 
+/** Smaller pages gain nothing by further commands. */
+const TRANSACTION_LIMIT_MIN = 16
+/** Receivers that are read so at a time, in one process; others only lose the advantage. */
+const TRANSACTION_RECEIVERS_MAX = 10_000
+
 export class SetStore {
   readonly #scripts: Scripts
   readonly #keys: Keys
   readonly #confirmed: ConfirmedScripts | undefined
+  readonly #transactionLimitMin: number
+  /** For how many SETs the next poll of a receiver may be a transaction, as its last poll was told. */
+  readonly #mayReadNext = new LRUCache<string, number>({ max: TRANSACTION_RECEIVERS_MAX })
 
-  /** @param confirmed runs what is waited for until replicas have it; undefined where the word of one server is enough. */
-  constructor(scripts: Scripts, keys: Keys, confirmed?: ConfirmedScripts) {
+  /**
+   * @param confirmed runs what is waited for until replicas have it; undefined where the word of one server is enough.
+   * @param transactionLimitMin from how many SETs wanted on a poll may be a transaction.
+   */
+  constructor(
+    scripts: Scripts,
+    keys: Keys,
+    confirmed?: ConfirmedScripts,
+    transactionLimitMin: number = TRANSACTION_LIMIT_MIN,
+  ) {
+    this.#transactionLimitMin = transactionLimitMin
     this.#scripts = scripts
     this.#keys = keys
     this.#confirmed = confirmed
@@ -134,31 +162,50 @@ export class SetStore {
   /** @throws {TransmitterError} not_found, rate_limited, store_unavailable */
   async poll(receiver: string, step: PollStep, limits: PollLimits): Promise<Page> {
     const k = this.#keys.of(receiver)
-    const args: (string | number)[] = [
-      step.limit,
-      step.bytesMax,
-      limits.redeliverAfterMs,
-      limits.maxAttempts,
-      limits.parkAfterMs,
-      limits.retainAckedMs,
-      limits.dedupeWindowMs,
-      step.idlePollsMax,
-      step.answeredAtOnce ? '1' : '0',
-      limits.expireAfterMs,
-      limits.sloMs ?? 0,
-      step.samplesAck === true ? '1' : '0',
-      step.ack.length,
-      ...step.ack,
-    ]
-    for (const report of step.reports) args.push(report.jti, report.err, report.description ?? '', report.language)
     const names = [k.log, k.ids, k.why, k.errors, k.done0, k.done1, k.acked, k.counts, k.receiver]
-    if (this.#confirmed === undefined) return toPage(await this.#scripts.poll(names, args))
+    if (this.#confirmed !== undefined) return this.#pollConfirmed(receiver, names, step, limits)
+    const read = await this.#pollAndRead(receiver, names, step, limits)
+    if (read !== undefined) return read
+    const page = toPage(await this.#scripts.poll(names, pollArguments(step, limits, false)))
+    this.#noteNext(receiver, step.limit, page.mayReadNext)
+    return page
+  }
+
+  /** Undefined, and nothing is done, where the script alone has to do it. */
+  async #pollAndRead(receiver: string, names: string[], step: PollStep, limits: PollLimits): Promise<Page | undefined> {
+    const mostSets = this.#mayReadNext.get(receiver)
+    if (mostSets === undefined || step.limit < this.#transactionLimitMin || step.limit > mostSets) return undefined
+    const args = pollArguments(step, limits, true)
+    const done = await this.#scripts.pollAndRead!(names, args, step.limit).catch(storeFailure)
+    if (done?.reply[0] !== 'page') {
+      this.#mayReadNext.delete(receiver)
+      if (done !== undefined && done.unasked.length > 0) await this.#takeBack(receiver, done.unasked)
+      return undefined
+    }
+    const page = toPage(done.reply, done.page)
+    this.#noteNext(receiver, step.limit, page.mayReadNext)
+    return page
+  }
+
+  #noteNext(receiver: string, limit: number, mayReadNext: boolean): void {
+    if (mayReadNext && this.#scripts.pollAndRead !== undefined) this.#mayReadNext.set(receiver, limit)
+    else this.#mayReadNext.delete(receiver)
+  }
+
+  async #takeBack(receiver: string, entries: readonly { id: string; jti: string }[]): Promise<void> {
+    const k = this.#keys.of(receiver)
+    const args = entries.flatMap(({ id, jti }) => [id, jti])
+    await this.#scripts.take_back([k.log, k.ids, k.why, k.receiver, k.wake], args)
+  }
+
+  async #pollConfirmed(receiver: string, names: string[], step: PollStep, limits: PollLimits): Promise<Page> {
     // A page is waited for as well as an acknowledgement: a master that was replaced and does not know it yet would
     // hand out what its successor was told is acknowledged, and no replica follows it any more.
     const isSettling = step.ack.length + step.reports.length > 0
-    const outcome = await this.#confirmed.run('poll', names, args, reply => isSettling || handsOut(reply))
+    const args = pollArguments(step, limits, false)
+    const outcome = await this.#confirmed!.run('poll', names, args, reply => isSettling || handsOut(reply))
     const page = toPage(outcome.answer)
-    if (!outcome.isConfirmed && page.sets.length > 0) {
+    if (!outcome.isConfirmed && page.count > 0) {
       // Failing costs a wait of R. What was acknowledged stays so, and is confirmed when it is acknowledged again.
       await this.giveBack(receiver, page.sets, limits.redeliverAfterMs).catch(() => {})
     }
@@ -243,8 +290,33 @@ function handsOut(reply: unknown): boolean {
   return word === 'ok' && fresh.length + old.length > 0
 }
 
-/** @throws {TransmitterError} not_found, rate_limited */
-function toPage(reply: unknown): Page {
+function pollArguments(step: PollStep, limits: PollLimits, isReadAfter: boolean): ScriptArgument[] {
+  const args: ScriptArgument[] = [
+    step.limit,
+    step.bytesMax,
+    limits.redeliverAfterMs,
+    limits.maxAttempts,
+    limits.parkAfterMs,
+    limits.retainAckedMs,
+    limits.dedupeWindowMs,
+    step.idlePollsMax,
+    step.answeredAtOnce ? '1' : '0',
+    limits.expireAfterMs,
+    limits.sloMs ?? 0,
+    step.samplesAck === true ? '1' : '0',
+    step.ack.length,
+    isReadAfter ? '1' : '0',
+    ...step.ack,
+  ]
+  for (const report of step.reports) args.push(report.jti, report.err, report.description ?? '', report.language)
+  return args
+}
+
+/**
+ * @param raw what was read behind the script, of which the reply then says nothing.
+ * @throws {TransmitterError} not_found, rate_limited
+ */
+function toPage(reply: unknown, raw?: RawPage): Page & { mayReadNext: boolean } {
   const answer = reply as [string, ...number[]]
   if (answer[0] === 'unknown') throw new TransmitterError('not_found', 'No such receiver.')
   if (answer[0] === 'limited') {
@@ -254,16 +326,18 @@ function toPage(reply: unknown): Page {
   }
   const [, more, sweepInMs, nowMs, settled, reported, parkedForAttempts, parkedAsExpired, ...rest] =
     answer as unknown as PollReply
-  const [oldestMs, fresh, old, inFlightMs] = rest
-  const sets: HandedOut[] = []
-  for (let i = 0; i < old.length; i += 3) {
-    sets.push({ jti: old[i] as string, set: old[i + 1] as string, attempt: old[i + 2] as number })
-  }
-  for (let i = 0; i < fresh.length; i += 2)
-    sets.push({ jti: fresh[i] as string, set: fresh[i + 1] as string, attempt: 1 })
+  const [oldestOfReply, fresh, old, inFlightMs, mayReadNext] = rest
+  const oldestMs = raw?.oldestMs ?? oldestOfReply
+  const sets = raw === undefined ? handedOut(fresh, old) : undefined
   return {
-    sets,
+    count: raw?.count ?? sets!.length,
+    redelivered: sets === undefined ? 0 : sets.reduce((n, { attempt }) => (attempt > 1 ? n + 1 : n), 0),
+    get sets() {
+      return sets ?? raw!.list()
+    },
+    bytes: raw,
     moreAvailable: more === 1,
+    mayReadNext: mayReadNext === 1,
     sweepInMs: sweepInMs < 0 ? undefined : sweepInMs,
     waitedMs: oldestMs < 0 ? undefined : Math.max(0, nowMs - oldestMs),
     inFlightMs: inFlightMs < 0 ? undefined : inFlightMs,
@@ -272,6 +346,15 @@ function toPage(reply: unknown): Page {
     parkedForAttempts,
     parkedAsExpired,
   }
+}
+
+function handedOut(fresh: readonly string[], old: readonly (string | number)[]): HandedOut[] {
+  const sets: HandedOut[] = []
+  for (let i = 0; i < old.length; i += 3) {
+    sets.push({ jti: old[i] as string, set: old[i + 1] as string, attempt: old[i + 2] as number })
+  }
+  for (let i = 0; i < fresh.length; i += 2) sets.push({ jti: fresh[i]!, set: fresh[i + 1]!, attempt: 1 })
+  return sets
 }
 
 /** @throws {TransmitterError} store_unavailable */

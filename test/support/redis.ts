@@ -9,6 +9,7 @@ import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { afterAll, inject } from 'vitest'
+import { type Client, parseRedisUrl } from '../../src/store/connection.ts'
 import { type PrivateRedis, type PrivateRedisOptions, startRedisProcess } from './redis-process.ts'
 
 export type { PrivateRedis } from './redis-process.ts'
@@ -57,6 +58,14 @@ export function connect(options: RedisOptions & { replyMapping?: 'legacy' } = {}
   client.on('error', () => {})
   clients.add(client)
   client.once('end', () => clients.delete(client))
+  return client
+}
+
+/** A client as the transmitter opens it for what requests ask. */
+export function connectForRequests(): Client {
+  const client = parseRedisUrl(redisUrl()).open('requests')
+  clients.add(client as Redis)
+  client.once('end', () => clients.delete(client as Redis))
   return client
 }
 

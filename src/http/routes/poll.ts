@@ -3,7 +3,7 @@ import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import type { Poll, PollAnswer } from '../../delivery/poll.ts'
 import { Presence } from '../../delivery/presence.ts'
 import { TransmitterError } from '../../errors.ts'
-import { parsePollRequest, parsePrefer, renderPollResponse } from '../../protocol/poll.ts'
+import { parsePollRequest, parsePrefer, renderPage } from '../../protocol/poll.ts'
 import type { Receiver } from '../../store/receiver-store.ts'
 import type { Registry } from '../../store/registry.ts'
 import { type Authenticator, requireScope } from '../authenticate.ts'
@@ -62,7 +62,7 @@ export const pollRoute: FastifyPluginAsync<PollRouteOptions> = async (
         preferredWaitMs: parsePrefer(request.headers.prefer as string | undefined),
         presence,
       })
-      reply.type('application/json').send(renderPollResponse(answer.sets, answer.moreAvailable))
+      reply.type('application/json').send(renderPage(answer))
       limitWriting(reply, writeTimeoutMs)
       return reply
     },

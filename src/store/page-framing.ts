@@ -1,0 +1,135 @@
+/**
+ * Hands pages past the client library's parser. What a poll reads behind its script (see poll-transaction.ts) arrives as
+ * several strings and arrays for each SET; made into values one by one they cost the transmitter more than all else that a
+ * page needs. Here a page becomes one string, bytes and all, in the stream of replies, and raw-page.ts finds the SETs in it.
+ * Source: the Redis serialization protocol, versions 2 and 3.
+ */
+
+/** How the reply to such a transaction begins: two parts, of which the first is the script's, with this word ahead. */
+const BEGINNING = Buffer.from('*2\r\n*13\r\n$4\r\npage\r\n')
+
+const CR = 13
+const LF = 10
+const MINUS = 45
+const ZERO = 48
+const CONTAINERS: ReadonlySet<number> = new Set(Buffer.from('*~>%'))
+const MAP = 37
+const STRINGS: ReadonlySet<number> = new Set(Buffer.from('$=!'))
+
+export class PageFraming {
+  readonly #decode: (bytes: Buffer) => void
+  /** What came of a reply that is too short to tell what it will be. */
+  #undecided: Buffer | undefined
+  /** Parts of the current reply that are still to come, at any depth; 0 between replies. */
+  #left = 0
+  #page: 'none' | 'ahead' | 'inside' = 'none'
+  #pieces: Buffer[] = []
+  #pieceBytes = 0
+  /** Of the current part: what remains of its content, or its header as far as it has come. */
+  #skip = 0
+  #type = 0
+  #number = 0
+  #isNegative = false
+
+  /** @param decode the parser of the client library. */
+  constructor(decode: (bytes: Buffer) => void) {
+    this.#decode = decode
+  }
+
+  write(chunk: Buffer): void {
+    const bytes = this.#undecided === undefined ? chunk : Buffer.concat([this.#undecided, chunk])
+    this.#undecided = undefined
+    let from = 0
+    let at = 0
+    while (at < bytes.length) {
+      if (this.#left === 0) {
+        const isPage = begins(bytes, at)
+        if (isPage === undefined) {
+          this.#undecided = bytes.subarray(at)
+          break
+        }
+        this.#page = isPage ? 'ahead' : 'none'
+        this.#left = 1
+        if (isPage) {
+          this.#left = 2
+          at += 4 // `*2` and the end of its line.
+        }
+      }
+      at = this.#advance(bytes, at)
+      if (this.#page === 'ahead' && this.#left === 1) {
+        this.#decode(bytes.subarray(from, at))
+        from = at
+        this.#page = 'inside'
+      } else if (this.#page === 'inside' && this.#left === 0) {
+        this.#keep(bytes.subarray(from, at))
+        from = at
+        this.#handOn()
+      }
+    }
+    if (from === at) return
+    const seen = from === 0 && at === bytes.length ? bytes : bytes.subarray(from, at)
+    if (this.#page === 'inside') this.#keep(seen)
+    else this.#decode(seen)
+  }
+
+  /** Moves on within one part, to its end or to that of the bytes; ends of parts are counted. */
+  #advance(bytes: Buffer, start: number): number {
+    let at = start
+    if (this.#skip > 0) {
+      const step = Math.min(this.#skip, bytes.length - at)
+      this.#skip -= step
+      if (this.#skip === 0) this.#left -= 1
+      return at + step
+    }
+    if (this.#type === 0) {
+      this.#type = bytes[at]!
+      this.#number = 0
+      this.#isNegative = false
+      at += 1
+    }
+    for (; at < bytes.length; at++) {
+      const byte = bytes[at]!
+      if (byte === LF) {
+        this.#endHeader()
+        return at + 1
+      }
+      if (byte === MINUS) this.#isNegative = true
+      else if (byte !== CR) this.#number = this.#number * 10 + byte - ZERO
+    }
+    return at
+  }
+
+  #endHeader(): void {
+    const type = this.#type
+    this.#type = 0
+    const number = this.#isNegative ? -1 : this.#number
+    if (STRINGS.has(type) && number >= 0) {
+      this.#skip = number + 2
+      return
+    }
+    this.#left -= 1
+    if (CONTAINERS.has(type) && number > 0) this.#left += type === MAP ? 2 * number : number
+  }
+
+  #keep(piece: Buffer): void {
+    this.#pieces.push(piece)
+    this.#pieceBytes += piece.length
+  }
+
+  /** The page's own last line ends the string that it is put into. */
+  #handOn(): void {
+    const pieces = this.#pieces
+    this.#decode(Buffer.from(`$${this.#pieceBytes - 2}\r\n`))
+    this.#pieces = []
+    this.#pieceBytes = 0
+    this.#page = 'none'
+    for (const piece of pieces) this.#decode(piece)
+  }
+}
+
+/** Undefined while there is too little to tell. */
+function begins(bytes: Buffer, at: number): boolean | undefined {
+  const end = Math.min(at + BEGINNING.length, bytes.length)
+  for (let i = at; i < end; i++) if (bytes[i] !== BEGINNING[i - at]) return false
+  return end - at === BEGINNING.length ? true : undefined
+}
