@@ -164,6 +164,9 @@ export class SetStore {
     const k = this.#keys.of(receiver)
     const names = [k.log, k.ids, k.why, k.errors, k.done0, k.done1, k.acked, k.counts, k.receiver]
     if (this.#confirmed !== undefined) return this.#pollConfirmed(receiver, names, step, limits)
+    if (this.#scripts.pollAndRead === undefined || step.limit < this.#transactionLimitMin) {
+      return toPage(await this.#scripts.poll(names, pollArguments(step, limits, false)))
+    }
     const read = await this.#pollAndRead(receiver, names, step, limits)
     if (read !== undefined) return read
     const page = toPage(await this.#scripts.poll(names, pollArguments(step, limits, false)))
@@ -174,7 +177,7 @@ export class SetStore {
   /** Undefined, and nothing is done, where the script alone has to do it. */
   async #pollAndRead(receiver: string, names: string[], step: PollStep, limits: PollLimits): Promise<Page | undefined> {
     const mostSets = this.#mayReadNext.get(receiver)
-    if (mostSets === undefined || step.limit < this.#transactionLimitMin || step.limit > mostSets) return undefined
+    if (mostSets === undefined || step.limit > mostSets) return undefined
     const args = pollArguments(step, limits, true)
     const done = await this.#scripts.pollAndRead!(names, args, step.limit).catch(storeFailure)
     if (done?.reply[0] !== 'page') {
@@ -188,7 +191,7 @@ export class SetStore {
   }
 
   #noteNext(receiver: string, limit: number, mayReadNext: boolean): void {
-    if (mayReadNext && this.#scripts.pollAndRead !== undefined) this.#mayReadNext.set(receiver, limit)
+    if (mayReadNext) this.#mayReadNext.set(receiver, limit)
     else this.#mayReadNext.delete(receiver)
   }
 
@@ -316,7 +319,7 @@ function pollArguments(step: PollStep, limits: PollLimits, isReadAfter: boolean)
  * @param raw what was read behind the script, of which the reply then says nothing.
  * @throws {TransmitterError} not_found, rate_limited
  */
-function toPage(reply: unknown, raw?: RawPage): Page & { mayReadNext: boolean } {
+function toPage(reply: unknown, raw?: RawPage): RepliedPage {
   const answer = reply as [string, ...number[]]
   if (answer[0] === 'unknown') throw new TransmitterError('not_found', 'No such receiver.')
   if (answer[0] === 'limited') {
@@ -324,27 +327,44 @@ function toPage(reply: unknown, raw?: RawPage): Page & { mayReadNext: boolean } 
       retryAfterSeconds: answer[1] ?? 60,
     })
   }
-  const [, more, sweepInMs, nowMs, settled, reported, parkedForAttempts, parkedAsExpired, ...rest] =
-    answer as unknown as PollReply
-  const [oldestOfReply, fresh, old, inFlightMs, mayReadNext] = rest
-  const oldestMs = raw?.oldestMs ?? oldestOfReply
-  const sets = raw === undefined ? handedOut(fresh, old) : undefined
-  return {
-    count: raw?.count ?? sets!.length,
-    redelivered: sets === undefined ? 0 : sets.reduce((n, { attempt }) => (attempt > 1 ? n + 1 : n), 0),
-    get sets() {
-      return sets ?? raw!.list()
-    },
-    bytes: raw,
-    moreAvailable: more === 1,
-    mayReadNext: mayReadNext === 1,
-    sweepInMs: sweepInMs < 0 ? undefined : sweepInMs,
-    waitedMs: oldestMs < 0 ? undefined : Math.max(0, nowMs - oldestMs),
-    inFlightMs: inFlightMs < 0 ? undefined : inFlightMs,
-    settled,
-    reported,
-    parkedForAttempts,
-    parkedAsExpired,
+  return new RepliedPage(answer as unknown as PollReply, raw)
+}
+
+class RepliedPage implements Page {
+  readonly count: number
+  readonly redelivered: number
+  readonly bytes: RawPage | undefined
+  readonly moreAvailable: boolean
+  readonly mayReadNext: boolean
+  readonly sweepInMs: number | undefined
+  readonly waitedMs: number | undefined
+  readonly inFlightMs: number | undefined
+  readonly settled: number
+  readonly reported: number
+  readonly parkedForAttempts: number
+  readonly parkedAsExpired: number
+  readonly #sets: readonly HandedOut[] | undefined
+
+  constructor(reply: PollReply, raw: RawPage | undefined) {
+    const [, more, sweepInMs, nowMs, settled, reported, parkedForAttempts, parkedAsExpired] = reply
+    const [oldestMs, inFlightMs] = [raw === undefined ? reply[8] : raw.oldestMs, reply[11]]
+    this.#sets = raw === undefined ? handedOut(reply[9], reply[10]) : undefined
+    this.bytes = raw
+    this.count = raw?.count ?? this.#sets!.length
+    this.redelivered = reply[10].length === 0 ? 0 : this.sets.filter(({ attempt }) => attempt > 1).length
+    this.moreAvailable = more === 1
+    this.mayReadNext = reply[12] === 1
+    this.sweepInMs = sweepInMs < 0 ? undefined : sweepInMs
+    this.waitedMs = oldestMs < 0 ? undefined : Math.max(0, nowMs - oldestMs)
+    this.inFlightMs = inFlightMs < 0 ? undefined : inFlightMs
+    this.settled = settled
+    this.reported = reported
+    this.parkedForAttempts = parkedForAttempts
+    this.parkedAsExpired = parkedAsExpired
+  }
+
+  get sets(): readonly HandedOut[] {
+    return this.#sets ?? this.bytes!.list()
   }
 }
 
