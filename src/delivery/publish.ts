@@ -5,6 +5,7 @@
  * made again completes it, because the jti of a delivery follows from producer, id and receiver.
  */
 import { randomBytes } from 'node:crypto'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type Fault, TransmitterError } from '../errors.ts'
 import { type PublishEvent, validateEvent } from '../protocol/event.ts'
 import { buildClaims, deriveJti, deriveTxn, eventDigest, roundToe } from '../protocol/set.ts'
@@ -56,6 +57,8 @@ export interface PublishDependencies {
 /** Bounds of one append call, so that no script runs long. */
 const APPEND_COUNT_MAX = 100
 const APPEND_BYTES_MAX = 1_048_576
+/** About a millisecond's worth of signatures. */
+const SIGNED_A_TURN = 50
 
 interface Planned {
   readonly item: Item
@@ -63,6 +66,11 @@ interface Planned {
   readonly jti: string
   result: AppendResult | 'unavailable' | undefined
   failure?: unknown
+}
+
+interface Signed {
+  readonly planned: Planned
+  readonly set: NewSet
 }
 
 interface Item {
@@ -114,8 +122,9 @@ export class Publisher {
         `One call makes ${this.#options.deliveriesPerCallMax} deliveries at the most.`,
       )
     }
-    const signed = await Promise.all(
-      open.flatMap(item => item.deliveries).map(planned => this.#sign(planned, producer)),
+    const signed = await this.#signAll(
+      open.flatMap(item => item.deliveries),
+      producer,
     )
     const tooLarge = new Set(signed.filter(({ set }) => this.#isTooLarge(set)).map(({ planned }) => planned.item))
     const fitting = signed.filter(({ planned }) => !tooLarge.has(planned.item))
@@ -196,7 +205,18 @@ export class Publisher {
     return planned
   }
 
-  async #sign(planned: Planned, producer: Producer): Promise<{ planned: Planned; set: NewSet }> {
+  /** A few in each turn of the event loop: most signatures are made on this thread, and others wait for it as well. */
+  async #signAll(all: readonly Planned[], producer: Producer): Promise<Signed[]> {
+    const signed: Signed[] = []
+    for (let from = 0; from < all.length; from += SIGNED_A_TURN) {
+      if (from > 0) await nextTurn()
+      const some = all.slice(from, from + SIGNED_A_TURN).map(planned => this.#sign(planned, producer))
+      signed.push(...(await Promise.all(some)))
+    }
+    return signed
+  }
+
+  async #sign(planned: Planned, producer: Producer): Promise<Signed> {
     const { item, receiver, jti } = planned
     const { signingAlg, toeRoundMs } = this.#deps.limitsOf(receiver)
     const { toe } = item.event
@@ -221,12 +241,12 @@ export class Publisher {
   }
 
   /** Per receiver in order, since order per receiver is the order Redis took; receivers beside each other. */
-  async #append(signed: readonly { planned: Planned; set: NewSet }[]): Promise<void> {
+  async #append(signed: readonly Signed[]): Promise<void> {
     const byReceiver = Map.groupBy(signed, ({ planned }) => planned.receiver.id)
     await Promise.all([...byReceiver.values()].map(run => this.#appendRun(run)))
   }
 
-  async #appendRun(run: readonly { planned: Planned; set: NewSet }[]): Promise<void> {
+  async #appendRun(run: readonly Signed[]): Promise<void> {
     const { sets, limitsOf, metrics } = this.#deps
     for (let from = 0; from < run.length; ) {
       let to = from
@@ -268,7 +288,7 @@ export class Publisher {
         if (!known.has(receiver.id)) missed.push(this.#address(item, receiver, producer))
       }
     }
-    await this.#append(await Promise.all(missed.map(planned => this.#sign(planned, producer))))
+    await this.#append(await this.#signAll(missed, producer))
   }
 
   /** @param unread why it is not known whether there are further receivers. */
