@@ -52,7 +52,8 @@ export async function measure(
       await side.measure()
     }
   }
-  const wanted = Math.min(rounds, bench.roundsMax ?? rounds)
+  const isHurried = setting.quick && bench.budgets.length === 0
+  const wanted = isHurried ? 1 : Math.min(rounds, bench.roundsMax ?? rounds)
   const samples: Sample[][] = sides.map(() => [])
   let disturbed = 0
   let repeats = setting.quick ? 1 : wanted

@@ -1,4 +1,5 @@
 /** The transmitter under test, in a process of its own as `npm start` runs it, and its administration over HTTP. */
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +12,9 @@ import { freePort } from './net.ts'
 
 const ADMIN_TOKEN = 'sst_bench_administrator'
 const CLI = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
+const { scripts } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+/** What `npm start` tells Node. */
+const NODE_FLAGS: string[] = scripts.start.match(/--\S+/g) ?? []
 
 export interface Transmitter {
   readonly pid: number
@@ -40,7 +44,7 @@ export async function startTransmitter(
   if (keysDir === undefined) await openKeyRing({ dir: keys, alg: 'ES256', generate: true })
   const program = startProgram(
     process.execPath,
-    [...setting.nodeArguments, CLI, 'serve', '--roles', env.ROLES ?? 'public,internal,workers'],
+    [...NODE_FLAGS, ...setting.nodeArguments, CLI, 'serve', '--roles', env.ROLES ?? 'public,internal,workers'],
     {
       REDIS_URL: redisUrl,
       DATA_DIR: dataDir,

@@ -106,6 +106,13 @@ describe('reports', () => {
     const jtis = await feed.publishMany(3)
     await feed.pollNow()
     await feed.report(jtis.slice(0, 2))
+    // It is added beside the answer: lost before that, it would come back halfway.
+    const jobs = `{${lab.prefix}:jobs}:set-errors`
+    await until('the job is there', async () => {
+      const waiting = await lab.redis.lrange(`${jobs}:wait`, 0, -1)
+      const data = await Promise.all(waiting.map(id => lab.redis.hget(`${jobs}:${id}`, 'data')))
+      return data.some(text => text?.includes(feed.id))
+    })
     for await (const keys of lab.redis.scanStream({ match: `{${lab.prefix}:jobs}*` })) {
       if (keys.length > 0) await lab.redis.unlink(keys)
     }
