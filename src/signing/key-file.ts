@@ -2,12 +2,12 @@
  * One private key, one file: `<kid>.json`, a private JWK with `state` and times beside it, readable by its owner only.
  * Whatever is wrong with it refuses the start with one sentence, which names the file and no member of the key.
  */
+import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { constants } from 'node:fs'
 import { open, readdir, rename, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   CompactSign,
-  type CryptoKey,
   calculateJwkThumbprint,
   compactVerify,
   exportJWK,
@@ -31,7 +31,7 @@ export interface StoredKey extends JWK, KeyTimes {
 }
 
 export interface LoadedKey extends PublicKeyRecord {
-  readonly key: CryptoKey
+  readonly key: KeyObject
   readonly thumbprint: string
 }
 
@@ -106,8 +106,8 @@ export async function loadKey(name: string, text: string): Promise<LoadedKey> {
 }
 
 /** @returns the private key, once the public one was seen to verify what it signs: that is what receivers will have. */
-async function importPair(publicJwk: JWK, privateJwk: JWK, alg: SigningAlg): Promise<CryptoKey> {
-  const key = (await importJWK(privateJwk, alg)) as CryptoKey
+async function importPair(publicJwk: JWK, privateJwk: JWK, alg: SigningAlg): Promise<KeyObject> {
+  const key = createPrivateKey({ key: privateJwk, format: 'jwk' })
   const probe = await new CompactSign(new Uint8Array()).setProtectedHeader({ alg }).sign(key)
   await compactVerify(probe, await importJWK(publicJwk, alg))
   return key

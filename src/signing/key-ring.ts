@@ -3,8 +3,8 @@
  * Keys are files, so that they can be mounted; the ring reads them again when asked, and a ring that cannot be read
  * leaves the one in use as it is.
  */
+import type { KeyObject } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
-import type { CryptoKey } from 'jose'
 import { SetupError } from '../errors.ts'
 import type { SigningAlg } from './algorithms.ts'
 import { checkDirectory, type LoadedKey, loadKey, makeKey, readKeyFiles, writeKey } from './key-file.ts'
@@ -24,7 +24,7 @@ export interface KeyRingOptions {
 export interface SigningKey {
   readonly kid: string
   readonly alg: SigningAlg
-  readonly key: CryptoKey
+  readonly key: KeyObject
 }
 
 export interface KeyRing {

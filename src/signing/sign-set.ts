@@ -4,17 +4,11 @@
  * Short signatures are made at once, on this thread: 16 µs with ES256, where handing one to the thread pool and back,
  * as Web Crypto does, costs more than that by itself. RSA takes ten times as long and goes to the pool, through jose.
  */
-import { KeyObject, sign } from 'node:crypto'
+import { type KeyObject, sign } from 'node:crypto'
 import { CompactSign } from 'jose'
 import type { SetClaims } from '../protocol/set.ts'
 import { derToRaw } from './ecdsa.ts'
 import type { SigningKey } from './key-ring.ts'
-
-interface Prepared {
-  /** The protected header, encoded, and the dot behind it. */
-  readonly head: string
-  readonly key: KeyObject
-}
 
 type Signer = (input: Buffer, key: KeyObject) => Buffer
 
@@ -24,7 +18,8 @@ const AT_ONCE: Partial<Record<SigningKey['alg'], Signer>> = {
   EdDSA: (input, key) => sign(null, input, key),
 }
 
-const preparedKeys = new WeakMap<SigningKey, Prepared>()
+/** The protected header, encoded, and the dot behind it. */
+const heads = new WeakMap<SigningKey, string>()
 
 /** @returns a promise for the algorithms that take long. */
 export function signSet(key: SigningKey, claims: SetClaims): string | Promise<string> {
@@ -33,20 +28,18 @@ export function signSet(key: SigningKey, claims: SetClaims): string | Promise<st
   if (signNow === undefined) {
     return new CompactSign(payload).setProtectedHeader(headerOf(key)).sign(key.key)
   }
-  const prepared = prepare(key)
-  const input = prepared.head + payload.toString('base64url')
-  return `${input}.${signNow(Buffer.from(input, 'latin1'), prepared.key).toString('base64url')}`
+  const input = headOf(key) + payload.toString('base64url')
+  return `${input}.${signNow(Buffer.from(input, 'latin1'), key.key).toString('base64url')}`
 }
 
 function headerOf({ alg, kid }: SigningKey): { alg: string; typ: string; kid: string } {
   return { alg, typ: 'secevent+jwt', kid }
 }
 
-function prepare(key: SigningKey): Prepared {
-  const known = preparedKeys.get(key)
+function headOf(key: SigningKey): string {
+  const known = heads.get(key)
   if (known !== undefined) return known
   const head = `${Buffer.from(JSON.stringify(headerOf(key))).toString('base64url')}.`
-  const prepared = { head, key: KeyObject.from(key.key) }
-  preparedKeys.set(key, prepared)
-  return prepared
+  heads.set(key, head)
+  return head
 }

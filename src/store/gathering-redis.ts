@@ -17,6 +17,11 @@ export class GatheringRedis extends Redis {
   }
 
   override sendCommand(command: Command, stream?: Parameters<Redis['sendCommand']>[1]): unknown {
+    if (stream === undefined && command.inTransaction) {
+      // A part of a transaction that ioredis would send again by itself, as after READONLY: outside of MULTI it must not run.
+      command.reject(new Error('Command aborted due to connection close'))
+      return command.promise
+    }
     const own = this.stream
     if (this.#gathering === undefined && own?.writable === true) {
       own.cork()
@@ -31,6 +36,7 @@ export class GatheringRedis extends Redis {
 }
 
 function frame(stream: Redis['stream']): void {
+  if (stream.destroyed) return
   const [decode] = stream.listeners('data') // ioredis puts its parser before whatever else listens.
   if (decode === undefined) throw new Error('ioredis does not read its connections as it did')
   const framing = new PageFraming(decode as (bytes: Buffer) => void)

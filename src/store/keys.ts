@@ -18,6 +18,7 @@ export interface ReceiverKeys {
   readonly receiver: string
   /** Entries given back lately, so that an attempt is taken back once only. */
   readonly given: string
+  readonly taken: string
   /** Sharded channel on which held polls are woken. */
   readonly wake: string
 }
@@ -73,6 +74,7 @@ export function keysFor(prefix: string): Keys {
         counts: `${own}counts`,
         receiver: `${own}receiver`,
         given: `${own}given`,
+        taken: `${own}taken`,
         wake: `${own}wake`,
       }
     },

@@ -11,8 +11,9 @@ export interface PollAndRead {
   /** What the script answered. */
   readonly reply: readonly [word: string, ...unknown[]]
   readonly page: RawPage | undefined
-  /** What was read although the script did not say `page`: to be taken back. */
+  /** What was read although the script did not say `page`: to be taken back, and Redis's time after it was read. */
   readonly unasked: readonly { readonly id: string; readonly jti: string }[]
+  readonly readAtMs: number
 }
 
 /** @returns undefined when nothing was done, neither settled nor read. @throws what ioredis throws */
@@ -33,7 +34,9 @@ interface Transaction {
 /** For connections that hand pages past the parser; @returns undefined for others. */
 export function pollTransactionOn(redis: unknown): PollTransaction | undefined {
   if (!(redis instanceof GatheringRedis)) return undefined
+  let isRefused = false
   return async (keys, args, limit) => {
+    if (isRefused) return undefined
     const [log = ''] = keys
     const transaction = redis.multi() as unknown as Transaction
     transaction.setstream_poll(keys.length, ...keys, ...args)
@@ -42,20 +45,34 @@ export function pollTransactionOn(redis: unknown): PollTransaction | undefined {
     try {
       parts = await transaction.exec()
     } catch (error) {
+      const texts = [error, ...((error as Failure).previousErrors ?? [])].map(each => (each as Error).message)
+      // Not allowed to this user: what is between MULTI and EXEC is then done all the same, one by one.
+      isRefused = texts.some(text => text.startsWith('NOPERM'))
       // Refused as a whole: the script alone is sent again where that helps, and says why where it does not.
-      if (error instanceof Error && error.message.startsWith('EXECABORT')) return undefined
+      if (isRefused || texts[0]!.startsWith('EXECABORT')) return undefined
       throw error
     }
     const [script, read] = parts as readonly [Part, Part]
     if (script[0] === null && isPageReply(script[1])) {
       if (read[0] !== null) throw read[0]
       const page = read[1] === null ? undefined : RawPage.of(read[1] as Buffer)
-      return { reply: script[1], page, unasked: [] }
+      return { reply: script[1], page, unasked: [], readAtMs: 0 }
     }
     // A script that failed, as one that Redis has forgotten does, is the script alone's to report or to mend.
     const reply = (script[0] === null ? script[1] : ['again']) as readonly [string, ...unknown[]]
-    return { reply, page: undefined, unasked: read[0] === null ? entriesOf(read[1]) : [] }
+    const unasked = read[0] === null ? entriesOf(read[1]) : []
+    const readAtMs = unasked.length === 0 ? 0 : Number(reply[1] ?? (await timeOf(redis)))
+    return { reply, page: undefined, unasked, readAtMs }
   }
+}
+
+interface Failure extends Error {
+  readonly previousErrors?: readonly Error[]
+}
+
+async function timeOf(redis: GatheringRedis): Promise<number> {
+  const [seconds, microseconds] = await redis.time()
+  return Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000)
 }
 
 function isPageReply(reply: unknown): reply is readonly [string, ...unknown[]] {

@@ -2,6 +2,7 @@
  * One receiver's SETs in Redis: append, poll, and the ways out. Each method is one script, hence one atomic step
  * (design, section 6). The scripts say what a crash leaves behind; nothing here keeps state.
  */
+import { randomUUID } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { TransmitterError } from '../errors.ts'
 import type { SetBytes } from '../protocol/poll-bytes.ts'
@@ -9,6 +10,7 @@ import type { SetError } from '../protocol/set-error.ts'
 import type { ConfirmedScripts, Outcome } from './confirmed-scripts.ts'
 import { storeFailure } from './failures.ts'
 import type { Keys } from './keys.ts'
+import type { PollAndRead } from './poll-transaction.ts'
 import type { RawPage } from './raw-page.ts'
 import type { ScriptArgument, Scripts } from './scripts.ts'
 
@@ -122,6 +124,10 @@ export const ANY_AGE = -1e12
 const TRANSACTION_LIMIT_MIN = 16
 /** Receivers that are read so at a time, in one process; others only lose the advantage. */
 const TRANSACTION_RECEIVERS_MAX = 10_000
+/** A caller learns within two seconds that Redis does not answer: this, and the time-out of another command. */
+const REPEAT_WITHIN_MS = 400
+/** Below what take_back.lua remembers. */
+const TAKE_BACK_WITHIN_MS = 5000
 
 export class SetStore {
   readonly #scripts: Scripts
@@ -174,20 +180,25 @@ export class SetStore {
     return page
   }
 
-  /** Undefined, and nothing is done, where the script alone has to do it. */
+  /** Undefined where the script alone has to do it, or to look into what is amiss; nothing is handed out then. */
   async #pollAndRead(receiver: string, names: string[], step: PollStep, limits: PollLimits): Promise<Page | undefined> {
     const mostSets = this.#mayReadNext.get(receiver)
     if (mostSets === undefined || step.limit > mostSets) return undefined
+    const startedMs = performance.now()
     const args = pollArguments(step, limits, true)
     const done = await this.#scripts.pollAndRead!(names, args, step.limit).catch(storeFailure)
-    if (done?.reply[0] !== 'page') {
-      this.#mayReadNext.delete(receiver)
-      if (done !== undefined && done.unasked.length > 0) await this.#takeBack(receiver, done.unasked)
-      return undefined
+    if (done?.reply[0] === 'page' && done.page !== undefined) {
+      const page = toPage(done.reply, done.page)
+      this.#noteNext(receiver, step.limit, page.mayReadNext && page.count === step.limit)
+      return page
     }
-    const page = toPage(done.reply, done.page)
-    this.#noteNext(receiver, step.limit, page.mayReadNext)
-    return page
+    this.#mayReadNext.delete(receiver)
+    // Not waited for: what follows goes the same way, and failing costs a wait of R.
+    if (done !== undefined && done.unasked.length > 0) this.#takeBack(receiver, done).catch(() => {})
+    if (performance.now() - startedMs > REPEAT_WITHIN_MS) {
+      throw new TransmitterError('store_unavailable', 'The store is slow to answer.', { retryAfterSeconds: 1 })
+    }
+    return undefined
   }
 
   #noteNext(receiver: string, limit: number, mayReadNext: boolean): void {
@@ -195,10 +206,10 @@ export class SetStore {
     else this.#mayReadNext.delete(receiver)
   }
 
-  async #takeBack(receiver: string, entries: readonly { id: string; jti: string }[]): Promise<void> {
+  async #takeBack(receiver: string, { unasked, readAtMs }: PollAndRead): Promise<void> {
     const k = this.#keys.of(receiver)
-    const args = entries.flatMap(({ id, jti }) => [id, jti])
-    await this.#scripts.take_back([k.log, k.ids, k.why, k.receiver, k.wake], args)
+    const args = [randomUUID(), readAtMs + TAKE_BACK_WITHIN_MS, ...unasked.flatMap(({ id, jti }) => [id, jti])]
+    await this.#scripts.take_back([k.log, k.ids, k.why, k.receiver, k.wake, k.taken], args)
   }
 
   async #pollConfirmed(receiver: string, names: string[], step: PollStep, limits: PollLimits): Promise<Page> {

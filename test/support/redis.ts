@@ -62,8 +62,8 @@ export function connect(options: RedisOptions & { replyMapping?: 'legacy' } = {}
 }
 
 /** A client as the transmitter opens it for what requests ask. */
-export function connectForRequests(): Client {
-  const client = parseRedisUrl(redisUrl()).open('requests')
+export function connectForRequests(url: string = redisUrl()): Client {
+  const client = parseRedisUrl(url).open('requests')
   clients.add(client as Redis)
   client.once('end', () => clients.delete(client as Redis))
   return client

@@ -62,7 +62,7 @@ export const pollRoute: FastifyPluginAsync<PollRouteOptions> = async (
         preferredWaitMs: parsePrefer(request.headers.prefer as string | undefined),
         presence,
       })
-      reply.type('application/json').send(renderPage(answer))
+      reply.type('application/json; charset=utf-8').send(renderPage(answer))
       limitWriting(reply, writeTimeoutMs)
       return reply
     },

@@ -23,7 +23,7 @@
             ms that one acknowledged SET had been in flight or -1,
             1 when the next poll for as many SETs may have XREADGROUP follow its script}
            When XREADGROUP follows: the same with 'page' for 'ok', nothing handed out here, and what follows is to be sent; or
-           {'again'}: nothing was done, what follows is to be taken back, and the poll is to be repeated without it.
+           {'again', now ms}: nothing was done, what follows is to be taken back, and the poll is to be repeated without it.
 ]]
 local log, ids, why, errors, acked, receiver = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[7], KEYS[9]
 local limit, bytesMax = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -198,7 +198,7 @@ repeat
     isReadAfter and 'page' or 'ok', more, sweepInMs, now, settled, 0, 0, 0, oldestMs, fresh, {}, inFlightMs, mayReadNext,
   }
 until true
-if isReadAfter and not freed then return { 'again' } end
+if isReadAfter and not freed then return { 'again', now } end
 
 local counts = openCounts(KEYS[8], {
   'acknowledged', 'delivered', 'bytes', 'setMax', 'sweepAt', 'idleSince', 'idlePolls', 'filter', 'doneSince',
@@ -396,6 +396,19 @@ end
 
 local fresh, old, pageBytes, handedOut, again = {}, {}, 0, 0, 0
 
+-- After the group was lost the log is read anew, with what is final or parked in it. Retained SETs are passed over, and
+-- what was parked is parked again.
+local isFiltered = numberOf(counts, 'filter') == 1
+local function isToBeSent(id, jti)
+  if call('HGET', ids, jti) ~= id then
+    call('XACK', log, GROUP, id)
+    return false
+  end
+  local note = call('HGET', why, jti)
+  if note then claim(log, PARKED, { id }, 'RETRYCOUNT', cjson.decode(note).attempts) end
+  return not note
+end
+
 -- Of the SETs owed again, the oldest; their sizes stand in their ids.
 local function takeDue(listed, wanted)
   local chosen, attempts, bytes = {}, {}, pageBytes
@@ -408,25 +421,15 @@ local function takeDue(listed, wanted)
   if #chosen == 0 then return end
   for _, entry in ipairs(call('XCLAIM', log, GROUP, INFLIGHT, 0, unpack(chosen))) do
     local fields, attempt, n = entry[2], attempts[entry[1]], #old
-    old[n + 1], old[n + 2], old[n + 3] = fields[2], fields[4], attempt
-    pageBytes = pageBytes + #fields[4]
-    handedOut = handedOut + 1
-    if attempt > 1 then again = again + 1 end
+    -- One that was read behind a script which did not want it, before the group's filter was known, may be final.
+    if isToBeSent(entry[1], fields[2]) then
+      old[n + 1], old[n + 2], old[n + 3] = fields[2], fields[4], attempt
+      pageBytes = pageBytes + #fields[4]
+      handedOut = handedOut + 1
+      if attempt > 1 then again = again + 1 end
+    end
   end
   pending = pendingCounts(log)
-end
-
--- After the group was lost the log is read anew, with what is final or parked in it. Retained SETs are passed over, and
--- what was parked is parked again.
-local isFiltered = numberOf(counts, 'filter') == 1
-local function isToBeSent(id, jti)
-  if call('HGET', ids, jti) ~= id then
-    call('XACK', log, GROUP, id)
-    return false
-  end
-  local note = call('HGET', why, jti)
-  if note then claim(log, PARKED, { id }, 'RETRYCOUNT', cjson.decode(note).attempts) end
-  return not note
 end
 
 -- Unseen SETs, in steps that cannot exceed the bytes: none is larger than setMax. Returns true at the end of the log.

@@ -1,0 +1,204 @@
+/**
+ * What was read behind a script that did not want it (see src/store/scripts/take_back.lua), and what happens around it:
+ * other processes, a time that passes, connections that break.
+ */
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { Command, type Redis } from 'ioredis'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { keysFor } from '../../src/store/keys.ts'
+import type { PollAndRead } from '../../src/store/poll-transaction.ts'
+import { ReceiverStore } from '../../src/store/receiver-store.ts'
+import { scriptsOn } from '../../src/store/scripts.ts'
+import { ANY_AGE, type PollStep, SetStore } from '../../src/store/set-store.ts'
+import { connect, connectForRequests, isCluster, startPrivateRedis, testPrefix } from '../support/redis.ts'
+
+const PAGE = 20
+const R = 3_600_000
+const prefix = testPrefix()
+const keys = keysFor(prefix)
+const redis = connect({ replyMapping: 'legacy' })
+const scripts = scriptsOn(isCluster() ? redis : connectForRequests())
+const [store, other] = [new SetStore(scripts, keys), new SetStore(scriptsOn(redis), keys)]
+const receivers = new ReceiverStore(redis, scripts, keys)
+const limits = {
+  redeliverAfterMs: R,
+  maxAttempts: 0,
+  parkAfterMs: 0,
+  expireAfterMs: 0,
+  retainAckedMs: 0,
+  dedupeWindowMs: R,
+  backlogMax: 1000,
+  backlogBytesMax: 1_000_000,
+}
+const names = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => `s${from + i}`)
+let made = 0
+
+function step(more: Partial<PollStep> = {}): PollStep {
+  return { ack: [], reports: [], limit: PAGE, bytesMax: 1e6, idlePollsMax: 0, answeredAtOnce: true, ...more }
+}
+
+const jtis = (page: { sets: readonly { jti: string }[] }) => page.sets.map(set => set.jti)
+
+/** A receiver with three pages of SETs, of which the first was handed out and acknowledged. */
+async function busy(): Promise<string> {
+  const id = `b-${made++}`
+  await receivers.create({ id, audience: 'https://receiver.example' }, 1)
+  await store.poll(id, step(), limits) // Makes the group.
+  const sets = names(0, 3 * PAGE).map(jti => ({ jti, set: `a.${jti}.b`, digest: jti, repeatable: true }))
+  await store.append(id, sets, limits)
+  expect(jtis(await store.poll(id, step(), limits))).toEqual(names(0, PAGE))
+  await other.poll(id, step({ limit: 0, ack: names(0, PAGE) }), limits)
+  return id
+}
+
+/** A transaction whose script wants no page, and what it read all the same. */
+async function unwanted(id: string, redeliverAfterMs = R): Promise<PollAndRead> {
+  const k = keys.of(id)
+  const done = await scripts.pollAndRead!(
+    [k.log, k.ids, k.why, k.errors, k.done0, k.done1, k.acked, k.counts, k.receiver],
+    [PAGE, 1e6, redeliverAfterMs, 0, 0, 0, R, 0, '1', 0, 0, '0', 1, '1', 'unknown'],
+    PAGE,
+  )
+  expect(done).toMatchObject({ reply: ['again', expect.any(Number)], page: undefined })
+  expect(done?.unasked.map(({ jti }) => jti)).toEqual(names(PAGE, 2 * PAGE))
+  return done as PollAndRead
+}
+
+function takeBack(id: string, { unasked, readAtMs }: PollAndRead, token: string = randomUUID(), on = scripts) {
+  const k = keys.of(id)
+  return on.take_back(
+    [k.log, k.ids, k.why, k.receiver, k.wake, k.taken],
+    [token, readAtMs + 5000, ...unasked.flatMap(({ id: entry, jti }) => [entry, jti])],
+  )
+}
+
+const pendingOf = async (id: string) => ((await redis.xpending(keys.of(id).log, 'poll')) as unknown[])[3]
+
+describe.skipIf(isCluster())('what a script did not want', () => {
+  it('is queued again as it was', async () => {
+    const id = await busy()
+    const done = await unwanted(id)
+    expect(await takeBack(id, done)).toBe(PAGE)
+    expect(await pendingOf(id)).toBeNull()
+    const page = await other.poll(id, step(), limits)
+    expect([jtis(page), page.sets[0]?.attempt]).toEqual([names(PAGE, 2 * PAGE), 1])
+  })
+
+  it('is taken back once, also when the command is sent again after another process handed the same out', async () => {
+    const id = await busy()
+    const done = await unwanted(id)
+    const token = randomUUID()
+    await takeBack(id, done, token)
+    expect(jtis(await other.poll(id, step(), limits))).toEqual(names(PAGE, 2 * PAGE))
+    expect(await takeBack(id, done, token)).toBe(0)
+    // Acknowledged is acknowledged (guarantee 2).
+    const page = await other.poll(id, step({ ack: names(PAGE, 2 * PAGE) }), limits)
+    expect([page.settled, jtis(page)]).toEqual([PAGE, names(2 * PAGE, 3 * PAGE)])
+  })
+
+  it('is left to lapse when it comes too late', async () => {
+    const id = await busy()
+    const done = await unwanted(id)
+    expect(await takeBack(id, { ...done, readAtMs: done.readAtMs - 60_000 })).toBe(0)
+    expect(await pendingOf(id)).toEqual([['inflight', String(PAGE)]])
+  })
+
+  it('stays with whom it was handed to when it had lapsed meanwhile', async () => {
+    const id = await busy()
+    const done = await unwanted(id)
+    for (const { id: entry } of done.unasked) {
+      await redis.xclaim(keys.of(id).log, 'poll', 'inflight', 0, entry, 'IDLE', R, 'JUSTID')
+    }
+    const again = await other.poll(id, step(), limits)
+    const handedOut = jtis(again).filter(jti => names(PAGE, 2 * PAGE).includes(jti))
+    expect(handedOut.length).toBeGreaterThan(0)
+    await takeBack(id, done)
+    const page = await other.poll(id, step({ ack: handedOut }), limits)
+    expect(page.settled).toBe(handedOut.length)
+    expect(jtis(page).filter(jti => handedOut.includes(jti))).toEqual([])
+  })
+
+  it('stays parked when a disabled receiver’s SETs were parked meanwhile', async () => {
+    const id = await busy()
+    await redis.hset(keys.of(id).receiver, 'status', 'disabled')
+    const done = await unwanted(id)
+    await store.expire(id, 'disabled', ANY_AGE, 1000)
+    await takeBack(id, done)
+    expect(await pendingOf(id)).toEqual([['parked', String(2 * PAGE)]])
+    await redis.hset(keys.of(id).receiver, 'status', 'enabled')
+    expect((await other.poll(id, step(), limits)).count).toBe(0)
+  })
+
+  it('is owed again, as never handed out, once others have read on', async () => {
+    const id = await busy()
+    const done = await unwanted(id)
+    expect(jtis(await other.poll(id, step(), limits))).toEqual(names(2 * PAGE, 3 * PAGE))
+    expect(await takeBack(id, done)).toBe(PAGE)
+    const page = await other.poll(id, step(), limits)
+    expect([jtis(page), page.sets[0]?.attempt]).toEqual([names(PAGE, 2 * PAGE), 1])
+  })
+
+  it('and is final already is not handed out, even if nobody ever took it back', async () => {
+    const id = await busy()
+    const done = await unwanted(id)
+    const [first, second] = done.unasked
+    // As it was before the group was lost: one is final and still in the log, one is parked.
+    await redis.hdel(keys.of(id).ids, first!.jti)
+    await redis.hset(keys.of(id).why, second!.jti, '{"reason":"attempts","atMs":1,"attempts":3}')
+    for (const { id: entry } of done.unasked) {
+      await redis.xclaim(keys.of(id).log, 'poll', 'inflight', 0, entry, 'IDLE', R, 'JUSTID')
+    }
+    const seen = [
+      ...jtis(await other.poll(id, step({ limit: 100 }), limits)),
+      ...jtis(await other.poll(id, step(), limits)),
+    ]
+    expect(seen.toSorted()).toEqual(names(PAGE + 2, 3 * PAGE).toSorted())
+    expect(await pendingOf(id)).toContainEqual(['parked', '1'])
+  })
+})
+
+describe('a busy receiver whose log was emptied by another hand', () => {
+  it('is told so by the next poll, and its index is mended', async () => {
+    const id = await busy()
+    const next = await store.poll(id, step(), limits)
+    expect(next.moreAvailable).toBe(true)
+    await redis.xtrim(keys.of(id).log, 'MAXLEN', 0)
+    const acked = await store.poll(id, step({ ack: jtis(next) }), limits)
+    expect([acked.count, acked.moreAvailable]).toEqual([0, false])
+    expect(await redis.hlen(keys.of(id).ids)).toBe(0)
+  })
+})
+
+describe('a transaction that a server refuses as read-only', () => {
+  let server: Awaited<ReturnType<typeof startPrivateRedis>>
+  beforeAll(async () => {
+    server = await startPrivateRedis()
+  })
+
+  it('is not sent again in parts', async () => {
+    const client = connectForRequests(server.url) as Redis
+    const direct = connect({ replyMapping: 'legacy' }, server.url)
+    await direct.xadd('log', '*', 'jti', 'a', 'set', 'b', 'digest', 'c')
+    await direct.xgroup('CREATE', 'log', 'poll', '0')
+    await client.ping()
+    await direct.replicaof('127.0.0.1', 1)
+    const closed = once(client, 'close')
+    const transaction = client.multi()
+    transaction.xreadgroup('GROUP', 'poll', 'inflight', 'COUNT', 1, 'STREAMS', 'log', '>')
+    const refused = transaction.exec().then(
+      () => 'done',
+      () => 'refused',
+    )
+    await closed
+    await direct.replicaof('NO', 'ONE')
+    expect(await refused).toBe('refused')
+    await client.ping()
+    expect(((await direct.xpending('log', 'poll')) as unknown[])[0]).toBe(0)
+    // As ioredis gives it back when replies came in pieces and another transaction had begun between them.
+    const part = new Command('xreadgroup', ['GROUP', 'poll', 'inflight', 'STREAMS', 'log', '>'])
+    part.inTransaction = true
+    await expect(client.sendCommand(part)).rejects.toThrow('aborted')
+    expect(((await direct.xpending('log', 'poll')) as unknown[])[0]).toBe(0)
+  })
+})
