@@ -73,6 +73,8 @@ export function costsOf(points: Points): Costs {
   const poll = (process: string) => line(us('drain-page-1', process), us('drain-page-100', process))
   const polledByServer = poll('server')
   const polledByRedis = poll('redis')
+  // In a cluster, and where replicas confirm, the script hands pages out by itself.
+  const polledByScript = line(us('drain-page-1', 'redis'), us('drain-page-100', 'redis', 'scripts alone'))
   const appended = line(us('publish-one', 'redis'), us('publish-batch', 'redis'))
   const published = publishCosts(us('publish-one', 'server'), us('publish-batch', 'server'), us('fan-out', 'server'))
   const redisShare = Math.min(1, point('drain-page-100', 'scripts alone').cores?.redis ?? 1)
@@ -100,8 +102,8 @@ export function costsOf(points: Points): Costs {
         set: polledByServer.set,
       },
       redis: {
-        script: wall(above(us('spread', 'redis', 'poll, a connection each'), polledByRedis.set)),
-        set: wall(polledByRedis.set),
+        script: wall(above(us('spread', 'redis', 'poll, a connection each'), polledByScript.set)),
+        set: wall(polledByScript.set),
       },
     },
   }
@@ -112,7 +114,7 @@ export function costsOf(points: Points): Costs {
     redisShare,
     load: poll('load'),
     withReplica: {
-      master: Math.max(1, replicated / us('confirm-drain', 'redis', 'written')),
+      master: Math.max(1, replicated / us('drain-page-100', 'redis', 'scripts alone')),
       replica: us('confirm-drain', 'replica', 'replicated:1') / replicated,
     },
     epochRead: wall(us('spread', 'redis', 'epoch, a connection each')),
