@@ -6,7 +6,7 @@
  */
 import { TransmitterError } from '../errors.ts'
 import type { Arrivals } from '../store/arrivals.ts'
-import type { Page } from '../store/set-store.ts'
+import type { Page } from '../store/page.ts'
 import { type Deadline, Deadlines } from './deadlines.ts'
 import type { Presence } from './presence.ts'
 

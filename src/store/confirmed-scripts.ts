@@ -169,3 +169,11 @@ export class ConfirmedScripts {
     }
   }
 }
+
+/** @throws {TransmitterError} store_unavailable */
+export function confirmedAnswer({ answer, isConfirmed }: Outcome): unknown {
+  if (isConfirmed) return answer
+  throw new TransmitterError('store_unavailable', 'Too few replicas have confirmed it in time. Repeat the call.', {
+    retryAfterSeconds: 1,
+  })
+}

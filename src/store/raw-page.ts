@@ -3,7 +3,7 @@
  * or decoded until somebody asks for it: what most pages are for is to be sent.
  */
 import type { SetBytes } from '../protocol/poll-bytes.ts'
-import type { HandedOut } from './set-store.ts'
+import type { HandedOut } from './page.ts'
 
 const CR = 13
 const ZERO = 48

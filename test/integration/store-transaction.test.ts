@@ -10,7 +10,8 @@ import { keysFor } from '../../src/store/keys.ts'
 import type { PollAndRead } from '../../src/store/poll-transaction.ts'
 import { ReceiverStore } from '../../src/store/receiver-store.ts'
 import { scriptsOn } from '../../src/store/scripts.ts'
-import { ANY_AGE, type PollStep, SetStore } from '../../src/store/set-store.ts'
+import type { PollStep } from '../../src/store/set-poll.ts'
+import { ANY_AGE, SetStore } from '../../src/store/set-store.ts'
 import { connect, connectForRequests, isCluster, startPrivateRedis, testPrefix } from '../support/redis.ts'
 
 const PAGE = 20
