@@ -102,9 +102,13 @@ export class SetPoll {
       return page
     }
     this.#mayReadNext.delete(receiver)
-    // Not waited for: what follows goes the same way, and failing costs a wait of R.
-    if (done !== undefined && done.unasked.length > 0) this.#takeBack(receiver, done).catch(() => {})
-    if (performance.now() - startedMs > REPEAT_WITHIN_MS) {
+    const isLate = () => performance.now() - startedMs > REPEAT_WITHIN_MS
+    if (done !== undefined && done.unasked.length > 0) {
+      // Failing costs a wait of R.
+      const taken = this.#takeBack(receiver, done).catch(() => {})
+      if (!isLate()) await taken
+    }
+    if (isLate()) {
       throw new TransmitterError('store_unavailable', 'The store is slow to answer.', { retryAfterSeconds: 1 })
     }
     return undefined

@@ -98,6 +98,23 @@ describe.skipIf(isCluster())('what a script did not want', () => {
     expect([page.settled, jtis(page)]).toEqual([PAGE, names(2 * PAGE, 3 * PAGE)])
   })
 
+  it('is taken back before the script alone runs, also when Redis has forgotten how to', async () => {
+    const [id, another] = [await busy(), await busy()]
+    await redis.hset(keys.of(id).receiver, 'status', 'paused')
+    expect((await store.poll(id, step(), limits)).count).toBe(0) // By now this connection has sent both scripts.
+    await redis.hset(keys.of(id).receiver, 'status', 'enabled')
+    const page = await store.poll(id, step(), limits)
+    expect(jtis(page)).toEqual(names(PAGE, 2 * PAGE))
+    const lapsed = await redis.hmget(keys.of(id).ids, ...names(PAGE, PAGE + 4))
+    for (const entry of lapsed) {
+      await redis.xclaim(keys.of(id).log, 'poll', 'inflight', 0, String(entry), 'IDLE', R, 'JUSTID')
+    }
+    await redis.script('FLUSH')
+    await other.poll(another, step({ limit: 1 }), limits) // Which brings one of the two back.
+    const next = await store.poll(id, step(), limits)
+    expect(jtis(next)).toEqual([...names(PAGE, PAGE + 4), ...names(2 * PAGE, 3 * PAGE - 4)])
+  })
+
   it('is left to lapse when it comes too late', async () => {
     const id = await busy()
     const done = await unwanted(id)

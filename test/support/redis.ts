@@ -147,7 +147,8 @@ async function refuseOpenConnections(): Promise<void> {
     open.map(socket =>
       once(socket, 'close', { signal: AbortSignal.timeout(CLOSING_MS) }).then(
         () => false,
-        () => true,
+        // One that was on its way may have led elsewhere.
+        () => socket.connecting || ports.has(socket.remotePort ?? 0),
       ),
     ),
   )
