@@ -46,6 +46,10 @@ export class HttpConnection {
     })
   }
 
+  get isOpen(): boolean {
+    return this.#socket.readyState === 'open'
+  }
+
   get bytesRead(): number {
     return this.#socket.bytesRead
   }

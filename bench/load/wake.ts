@@ -11,11 +11,22 @@ import type { WakeInput, Window } from './target.ts'
 import { MeasuredWindow } from './window.ts'
 
 /** Publishes that may be under way at once: more than a second's worth. */
-const PRODUCERS = 256
+const PRODUCERS_MAX = 256
 
 export async function wake(input: WakeInput): Promise<Window> {
   const failed = Promise.withResolvers<never>()
-  const producers = await Promise.all(Array.from({ length: PRODUCERS }, () => HttpConnection.open(input.internalPort)))
+  // Opened as they are needed: a server ends a connection that has nothing to say for long.
+  const producers: HttpConnection[] = []
+  let open = 0
+  const takeProducer = async () => {
+    for (let known = producers.pop(); known !== undefined; known = producers.pop()) {
+      if (known.isOpen) return known
+      open -= 1
+    }
+    open += 1
+    if (open > PRODUCERS_MAX) throw new Error('publishing does not keep up with the rate asked for')
+    return HttpConnection.open(input.internalPort)
+  }
   const sentMs: number[] = new Array(input.feeds.length).fill(0)
   const receivers: HttpConnection[] = []
   let window: MeasuredWindow | undefined
@@ -47,8 +58,7 @@ export async function wake(input: WakeInput): Promise<Window> {
       const dueMs = window.openedAtMs + (sent * 1000) / input.perSecond
       const earlyMs = dueMs - performance.now()
       if (earlyMs > 0) await pause(earlyMs)
-      const producer = producers.pop()
-      if (producer === undefined) throw new Error('publishing does not keep up with the rate asked for')
+      const producer = await takeProducer()
       const at = sent % input.feeds.length
       const request = post('/v1/events', input.publishHeaders, nextEvent(input.eventType, [input.ids[at]!]))
       sentMs[at] = performance.now()
