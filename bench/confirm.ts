@@ -50,7 +50,7 @@ export const confirmDrain: Bench = {
   unit: 'SETs/s',
   budgets: [],
   open: levelsOf(async (level, setting, redis, load) => {
-    const shape = { page: 100, receivers: 16, setsEach: setting.quick ? 3000 : 12_000, connections: 16 }
+    const shape = { page: 100, receivers: 16, setsEach: setting.quick ? 1500 : 12_000, connections: 16 }
     return { ...(await ourDrain(setting, redis, load, shape, { CONFIRM: level })), name: level }
   }),
 }

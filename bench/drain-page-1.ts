@@ -11,7 +11,7 @@ export const drainPage1: Bench = {
   async open(setting) {
     const redis = await startRedis(setting)
     const load = startLoad(setting)
-    const shape = { page: 1, receivers: 16, setsEach: setting.quick ? 1500 : 3000, connections: 32 }
+    const shape = { page: 1, receivers: 16, setsEach: setting.quick ? 1000 : 3000, connections: 32 }
     return [
       await ourDrain(setting, redis, load, shape),
       await emptyRoute(setting, load, shape, setting.quick ? 1 : 2),

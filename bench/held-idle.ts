@@ -23,9 +23,9 @@ export const heldIdle: Bench = {
     const feeds = await addReceivers(transmitter, receiverIds(RECEIVERS))
     const load = startLoad(setting)
     // Shorter than the wait in quick mode; else so long that each poll ends and is sent again several times.
-    const seconds = setting.quick ? 3 : 600
+    const seconds = setting.quick ? 1.5 : 600
     const idle = async (): Promise<Sample> => {
-      await pause(2000)
+      await pause(setting.quick ? 1000 : 2000)
       const before = readCpu({ server: transmitter.pid, redis: redis.pid, load: load.pid })
       await pause(seconds * 1000)
       const cores = coresBetween(before, readCpu({ server: transmitter.pid, redis: redis.pid, load: load.pid }))
