@@ -1,6 +1,5 @@
 /** What a poll came to: the reply of poll.lua as a page, with or without the SETs that were read behind it. */
 import { TransmitterError } from '../errors.ts'
-import type { SetBytes } from '../protocol/poll-bytes.ts'
 import type { RawPage } from './raw-page.ts'
 
 export interface HandedOut {
@@ -10,29 +9,8 @@ export interface HandedOut {
   readonly attempt: number
 }
 
-export interface Page {
-  readonly count: number
-  /** Those among them that were handed out before. */
-  readonly redelivered: number
-  /** Made when asked for, where the page is in bytes: most pages are only sent. */
-  readonly sets: readonly HandedOut[]
-  /** The same SETs, where they are in memory as Redis sent them. */
-  readonly bytes: SetBytes | undefined
-  readonly moreAvailable: boolean
-  /** Milliseconds after which a sweep should run; undefined when one is flagged already or not needed. */
-  readonly sweepInMs: number | undefined
-  /** How long the oldest SET handed out for the first time had been in the log. */
-  readonly waitedMs: number | undefined
-  /** How long one of the acknowledged SETs had been in flight, if that was asked for and one was. */
-  readonly inFlightMs: number | undefined
-  readonly settled: number
-  readonly reported: number
-  readonly parkedForAttempts: number
-  readonly parkedAsExpired: number
-}
-
 type PollReply = readonly [
-  word: 'ok',
+  word: 'ok' | 'page',
   more: number,
   sweepInMs: number,
   nowMs: number,
@@ -56,7 +34,7 @@ export function handsOut(reply: unknown): boolean {
  * @param raw what was read behind the script, of which the reply then says nothing.
  * @throws {TransmitterError} not_found, rate_limited
  */
-export function toPage(reply: unknown, raw?: RawPage): RepliedPage {
+export function toPage(reply: unknown, raw?: RawPage): Page {
   const answer = reply as [string, ...number[]]
   if (answer[0] === 'unknown') throw new TransmitterError('not_found', 'No such receiver.')
   if (answer[0] === 'limited') {
@@ -64,17 +42,23 @@ export function toPage(reply: unknown, raw?: RawPage): RepliedPage {
       retryAfterSeconds: answer[1] ?? 60,
     })
   }
-  return new RepliedPage(answer as unknown as PollReply, raw)
+  return new Page(answer as unknown as PollReply, raw)
 }
 
-export class RepliedPage implements Page {
+export class Page {
   readonly count: number
+  /** Those among them that were handed out before. */
   readonly redelivered: number
+  /** The SETs, where they are in memory as Redis sent them. */
   readonly bytes: RawPage | undefined
   readonly moreAvailable: boolean
+  /** The next poll for as many SETs may be a transaction. */
   readonly mayReadNext: boolean
+  /** Milliseconds after which a sweep should run; undefined when one is flagged already or not needed. */
   readonly sweepInMs: number | undefined
+  /** How long the oldest SET handed out for the first time had been in the log. */
   readonly waitedMs: number | undefined
+  /** How long one of the acknowledged SETs had been in flight, if that was asked for and one was. */
   readonly inFlightMs: number | undefined
   readonly settled: number
   readonly reported: number
@@ -100,6 +84,7 @@ export class RepliedPage implements Page {
     this.parkedAsExpired = parkedAsExpired
   }
 
+  /** Made when asked for, where the page is in bytes: most pages are only sent. */
   get sets(): readonly HandedOut[] {
     return this.#sets ?? this.bytes!.list()
   }

@@ -1,6 +1,6 @@
 /**
  * The poll script with XREADGROUP behind it, in one transaction: what a poll of a busy receiver needs, without each SET
- * going through Lua, in and out, which is a third of what a page costs Redis. The script settles, and says `page` if the
+ * going through Lua, in and out, which is a quarter of what a page costs Redis. The script settles, and says `page` if the
  * read that follows is what is to be sent; else it did nothing (see poll.lua).
  */
 import { GatheringRedis } from './gathering-redis.ts'
