@@ -2,11 +2,15 @@
  * A request's own logger, made when it first logs. Nearly no request does, and a child logger for each, with its bindings
  * written out, showed in the profile of a poll and in the memory of a held one.
  */
-import type { Bindings, ChildLoggerOptions, LogFn, Logger } from 'pino'
+import type { Bindings, ChildLoggerOptions, Logger } from 'pino'
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
+type Level = (typeof LEVELS)[number]
+/** As pino takes it: fields or a message, a message, and what stands in its places. */
+type Entry = [entry: unknown, message?: unknown, ...values: unknown[]]
 
-export class RequestLog implements Record<(typeof LEVELS)[number], LogFn> {
+/** Its levels are methods and no getters: Fastify looks at each of them for every request. */
+export class RequestLog implements Record<Level, (...entry: Entry) => void> {
   readonly #parent: Logger
   readonly #bindings: Bindings
   readonly #options: ChildLoggerOptions
@@ -22,28 +26,28 @@ export class RequestLog implements Record<(typeof LEVELS)[number], LogFn> {
     return this.#parent.level
   }
 
-  get trace(): LogFn {
-    return this.#own('trace')
+  trace(...entry: Entry): void {
+    this.#write('trace', entry)
   }
 
-  get debug(): LogFn {
-    return this.#own('debug')
+  debug(...entry: Entry): void {
+    this.#write('debug', entry)
   }
 
-  get info(): LogFn {
-    return this.#own('info')
+  info(...entry: Entry): void {
+    this.#write('info', entry)
   }
 
-  get warn(): LogFn {
-    return this.#own('warn')
+  warn(...entry: Entry): void {
+    this.#write('warn', entry)
   }
 
-  get error(): LogFn {
-    return this.#own('error')
+  error(...entry: Entry): void {
+    this.#write('error', entry)
   }
 
-  get fatal(): LogFn {
-    return this.#own('fatal')
+  fatal(...entry: Entry): void {
+    this.#write('fatal', entry)
   }
 
   silent(): void {}
@@ -52,9 +56,9 @@ export class RequestLog implements Record<(typeof LEVELS)[number], LogFn> {
     return this.#made().child(bindings, options)
   }
 
-  #own(level: (typeof LEVELS)[number]): LogFn {
-    const child = this.#made()
-    return child[level].bind(child)
+  #write(level: Level, entry: Entry): void {
+    const log = this.#made()
+    Reflect.apply(log[level], log, entry)
   }
 
   #made(): Logger {
