@@ -91,12 +91,35 @@ function whatIsWrong(value: unknown): string {
 
 /** The same text for equal values, whatever the order of their members; for digests. */
 export function stableJson(value: unknown): string {
+  // Most members come in order, and one call writes them all.
+  return isInOrder(value) ? JSON.stringify(value) : orderedJson(value)
+}
+
+/** @returns true if `JSON.stringify` writes the members of every object in the order of their names. */
+function isInOrder(value: unknown): boolean {
+  if (typeof value !== 'object') return JSON_LEAVES.has(typeof value)
+  if (value === null) return true
+  if (Array.isArray(value)) return value.every(isInOrder)
+  if (typeof (value as { toJSON?: unknown }).toJSON === 'function') return false
+  let before = ''
+  for (const name of Object.keys(value)) {
+    if (name < before) return false
+    const member = (value as Record<string, unknown>)[name]
+    if (member !== undefined && !isInOrder(member)) return false
+    before = name
+  }
+  return true
+}
+
+const JSON_LEAVES: ReadonlySet<string> = new Set(['string', 'number', 'boolean'])
+
+function orderedJson(value: unknown): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
-  if (Array.isArray(value)) return `[${value.map(stableJson).join(',')}]`
+  if (Array.isArray(value)) return `[${value.map(orderedJson).join(',')}]`
   const members: string[] = []
   for (const name of Object.keys(value).sort()) {
     const member = (value as Record<string, unknown>)[name]
-    if (member !== undefined) members.push(`${JSON.stringify(name)}:${stableJson(member)}`)
+    if (member !== undefined) members.push(`${JSON.stringify(name)}:${orderedJson(member)}`)
   }
   return `{${members.join(',')}}`
 }

@@ -42,6 +42,20 @@ it('writes equal values equally, different ones differently, and JSON all the sa
   )
 })
 
+it('writes members in the order of their names as strings, integers among them', () => {
+  const name = fc.oneof(fc.nat({ max: 120 }).map(String), fc.constantFrom('', 'a', 'b', '__proto__', 'é', '10a'))
+  fc.assert(
+    fc.property(fc.uniqueArray(name), fc.boolean(), (names, isNested) => {
+      const value = parseJson(`{${names.map(name => `${JSON.stringify(name)}:1`).join(',')}}`)
+      const text = `{${names
+        .toSorted()
+        .map(name => `${JSON.stringify(name)}:1`)
+        .join(',')}}`
+      expect(stableJson(isNested ? [{ x: value }] : value)).toBe(isNested ? `[{"x":${text}}]` : text)
+    }),
+  )
+})
+
 function reversed(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(reversed)
   if (typeof value !== 'object' || value === null) return value
