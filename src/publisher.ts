@@ -11,6 +11,7 @@ import { openResources } from './resources.ts'
 import { watchKeys } from './serve/key-watch.ts'
 import { Startup } from './serve/readiness.ts'
 import { openKeyRing } from './signing/key-ring.ts'
+import { SetSigner } from './signing/sign-set.ts'
 import { createLogger } from './telemetry/logger.ts'
 import { createMetrics } from './telemetry/metrics.ts'
 import { openTracing, tracingOptions } from './telemetry/tracing.ts'
@@ -56,11 +57,14 @@ export async function openPublisher({ producer, env = process.env }: LocalPublis
     opened.defer(watchKeys({ keyRing, keyStore, registry, audit: resources.audit, logger }))
     const tracing = await openTracing(tracingOptions(config), logger)
     opened.defer(() => tracing?.close())
+    const signer = new SetSigner({ onTrouble: err => logger.warn({ err }, 'the signing thread ended') })
+    opened.defer(() => signer.close())
     const publisher = new Publisher(
       {
         sets,
         registry,
         keys: keyRing,
+        signer,
         limitsOf: underPressure(limitsFrom(config), receiver => resources.memory.bytesMaxOf(receiver)),
         metrics: createMetrics({ heldPolls: () => 0 }),
         tracing,

@@ -35,6 +35,7 @@ import { ROLES, type Role } from './serve/roles.ts'
 import { Tls, tlsFiles } from './serve/tls.ts'
 import { ForeignIssuers } from './signing/foreign-issuers.ts'
 import { openKeyRing } from './signing/key-ring.ts'
+import { SetSigner } from './signing/sign-set.ts'
 import { Arrivals } from './store/arrivals.ts'
 import { createLogger } from './telemetry/logger.ts'
 
@@ -169,8 +170,10 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
     if (isInternal && keyRing !== undefined) {
       const tls = await openTls(internalTls)
       const publishLimitsOf = underPressure(limitsOf, receiver => resources.memory.bytesMaxOf(receiver))
+      const signer = new SetSigner({ onTrouble: err => logger.warn({ err }, 'the signing thread ended') })
+      opened.defer(() => signer.close())
       const publisher = new Publisher(
-        { sets, registry, keys: keyRing, limitsOf: publishLimitsOf, metrics, tracing, startup },
+        { sets, registry, keys: keyRing, signer, limitsOf: publishLimitsOf, metrics, tracing, startup },
         {
           issuer: config.ISSUER,
           setBytesMax: config.SET_BYTES_MAX,

@@ -5,12 +5,11 @@
  * made again completes it, because the jti of a delivery follows from producer, id and receiver.
  */
 import { randomBytes } from 'node:crypto'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type Fault, TransmitterError } from '../errors.ts'
 import { type PublishEvent, validateEvent } from '../protocol/event.ts'
 import { buildClaims, deriveJti, deriveTxn, eventDigest, roundToe } from '../protocol/set.ts'
 import type { KeyRing } from '../signing/key-ring.ts'
-import { signSet } from '../signing/sign-set.ts'
+import type { SetSigner } from '../signing/sign-set.ts'
 import type { Receiver } from '../store/receiver-store.ts'
 import type { Registry } from '../store/registry.ts'
 import type { AppendResult, NewSet, SetStore } from '../store/set-store.ts'
@@ -47,6 +46,7 @@ export interface PublishDependencies {
   readonly sets: SetStore
   readonly registry: Registry
   readonly keys: KeyRing
+  readonly signer: SetSigner
   readonly limitsOf: LimitsOf
   readonly metrics: Metrics
   readonly tracing?: Tracing | undefined
@@ -57,8 +57,8 @@ export interface PublishDependencies {
 /** Bounds of one append call, so that no script runs long. */
 const APPEND_COUNT_MAX = 100
 const APPEND_BYTES_MAX = 1_048_576
-/** About a millisecond's worth of signatures. */
-const SIGNED_A_TURN = 50
+/** Made and given to be signed at a time. While they are signed, the next are made, and others get their turn. */
+const MADE_A_TURN = 50
 
 interface Planned {
   readonly item: Item
@@ -205,15 +205,16 @@ export class Publisher {
     return planned
   }
 
-  /** A few in each turn of the event loop: most signatures are made on this thread, and others wait for it as well. */
   async #signAll(all: readonly Planned[], producer: Producer): Promise<Signed[]> {
-    const signed: Signed[] = []
-    for (let from = 0; from < all.length; from += SIGNED_A_TURN) {
-      if (from > 0) await nextTurn()
-      const some = all.slice(from, from + SIGNED_A_TURN).map(planned => this.#sign(planned, producer))
-      signed.push(...(await Promise.all(some)))
+    const parts: Promise<Signed[]>[] = []
+    for (let from = 0; from < all.length; from += MADE_A_TURN) {
+      const part = Promise.all(all.slice(from, from + MADE_A_TURN).map(planned => this.#sign(planned, producer)))
+      // What fails is told at the end; until then nobody listens to it.
+      part.catch(() => undefined)
+      await Promise.allSettled(parts.slice(-1))
+      parts.push(part)
     }
-    return signed
+    return (await Promise.all(parts)).flat()
   }
 
   async #sign(planned: Planned, producer: Producer): Promise<Signed> {
@@ -228,7 +229,7 @@ export class Publisher {
       event: toe === undefined ? item.event : { ...item.event, toe: roundToe(toe, toeRoundMs) },
       txn: item.event.txn ?? deriveTxn(producer.name, item.id),
     })
-    const set = await signSet(this.#deps.keys.signingKey(signingAlg), claims)
+    const set = await this.#deps.signer.sign(this.#deps.keys.signingKey(signingAlg), claims)
     const { iat: _iat, ...said } = claims
     // Of what was stated: a rounding that was changed meanwhile makes no other event of it. Nobody can repeat an id that
     // was made up, so nothing of it needs to be compared later.

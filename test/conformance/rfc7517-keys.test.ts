@@ -11,7 +11,7 @@ import { openResources } from '../../src/resources.ts'
 import { serve } from '../../src/serve.ts'
 import { generateKey, rotateKey } from '../../src/signing/key-lifecycle.ts'
 import { openKeyRing, SIGNING_ALGS } from '../../src/signing/key-ring.ts'
-import { signSet } from '../../src/signing/sign-set.ts'
+import { SetSigner } from '../../src/signing/sign-set.ts'
 import { createLogger } from '../../src/telemetry/logger.ts'
 import { type Feed, openLab, type Place } from '../support/feed.ts'
 import { redisUrl, testPrefix } from '../support/redis.ts'
@@ -20,6 +20,8 @@ import { type KeyType, privateJwk, putKey } from '../unit/signing/keys-dir.ts'
 
 const directory = await mkdtemp(join(tmpdir(), 'setstream-keys-'))
 afterAll(() => rm(directory, { recursive: true, force: true }))
+const signer = new SetSigner({ onTrouble: cause => expect.unreachable(cause.message) })
+afterAll(() => signer.close())
 let made = 0
 async function keysDir(): Promise<string> {
   const dir = join(directory, String(++made))
@@ -145,7 +147,7 @@ describe('signatures', () => {
     // The first half of a signature follows from the nonce alone.
     const nonces = new Set<string>()
     for (let iat = 0; iat < 2000; iat++) {
-      const signature = (await signSet(ring.signingKey(), { ...claims, iat })).split('.')[2] as string
+      const signature = (await signer.sign(ring.signingKey(), { ...claims, iat })).split('.')[2] as string
       nonces.add(Buffer.from(signature, 'base64url').toString('hex', 0, 32))
     }
     expect(nonces.size).toBe(2000)

@@ -1,0 +1,107 @@
+import { availableParallelism } from 'node:os'
+import type { Worker } from 'node:worker_threads'
+import { decodeJwt } from 'jose'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { buildClaims } from '../../../src/protocol/set.ts'
+import { type KeyRing, openKeyRing, type SigningAlg } from '../../../src/signing/key-ring.ts'
+import { SetSigner } from '../../../src/signing/sign-set.ts'
+import { verifyOwnSet } from '../../../src/signing/verify-set.ts'
+import { until } from '../../support/until.ts'
+import { keysDir } from './keys-dir.ts'
+
+const withThreads = it.runIf(availableParallelism() > 1)
+const newRing = async (alg: SigningAlg) => openKeyRing({ dir: await keysDir(), alg, generate: true })
+const claimsOf = (i: number) =>
+  buildClaims({
+    issuer: 'https://tx.example',
+    audience: 'https://rx.example',
+    jti: `e${i}`,
+    iatSeconds: 1700000000,
+    event: { events: { 'urn:example:thing': { i, text: 'Größe 🔐' } } },
+    txn: undefined,
+  })
+
+const threads: Worker[] = []
+const noteThread = (thread: Worker) => void threads.push(thread)
+const troubles: Error[] = []
+let signer: SetSigner
+beforeEach(() => {
+  process.on('worker', noteThread)
+  signer = new SetSigner({ onTrouble: cause => troubles.push(cause) })
+})
+afterEach(async () => {
+  await signer.close()
+  process.off('worker', noteThread)
+  threads.length = 0
+  troubles.length = 0
+})
+
+async function signMany(rings: readonly KeyRing[], count: number): Promise<void> {
+  const ringOf = (i: number) => rings[i % rings.length] as KeyRing
+  const tokens = await Promise.all(
+    Array.from({ length: count }, (_, i) => signer.sign(ringOf(i).signingKey(), claimsOf(i))),
+  )
+  for (const [i, token] of tokens.entries()) {
+    expect(decodeJwt(token).jti).toBe(`e${i}`)
+    expect(await verifyOwnSet(token, ringOf(i).publicKeys())).toBe(true)
+  }
+}
+
+/** Signs until the thread takes part. */
+async function startThread(rings: readonly KeyRing[]) {
+  await signMany(rings, 60)
+  const thread = threads[0] as Worker
+  const sent = vi.spyOn(thread, 'postMessage')
+  await until('the thread takes part', async () => {
+    await signMany(rings, 60)
+    return sent.mock.calls.length > 0
+  })
+  return { thread, sent }
+}
+
+it('few SETs at a time need no thread', async () => {
+  const ring = await newRing('ES256')
+  for (let i = 0; i < 20; i++) await signMany([ring], 3)
+  expect(threads).toEqual([])
+})
+
+withThreads('many are signed by one thread, each with its own key, and come back as asked', async () => {
+  const rings = await Promise.all([newRing('ES256'), newRing('EdDSA'), newRing('ES256')])
+  const { sent } = await startThread(rings)
+  sent.mockClear()
+  await signMany(rings, 1000)
+  expect(sent.mock.calls.length).toBeGreaterThanOrEqual(20)
+  expect(threads).toHaveLength(1)
+})
+
+withThreads('nothing is lost when the thread ends, and one word is said', async () => {
+  const ring = await newRing('ES256')
+  const { thread, sent } = await startThread([ring])
+  sent.mockClear()
+  sent.mockImplementationOnce(() => void thread.terminate())
+  await signMany([ring], 1000)
+  expect(sent).toHaveBeenCalled()
+  await until('the end is told', () => troubles.length > 0)
+  await signMany([ring], 100)
+  expect(troubles).toHaveLength(1)
+})
+
+withThreads('a key that cannot sign is told of, and spoils no other', async () => {
+  const ring = await newRing('ES256')
+  await startThread([ring])
+  const other = await newRing('EdDSA')
+  const misfit = { ...other.signingKey(), alg: 'ES256' as const }
+  const failing = Array.from({ length: 60 }, (_, i) => signer.sign(misfit, claimsOf(i)))
+  const outcomes = Promise.allSettled(failing)
+  await signMany([ring], 60)
+  expect((await outcomes).every(({ status }) => status === 'rejected')).toBe(true)
+})
+
+withThreads('goes on without a thread once it is closed', async () => {
+  const ring = await newRing('ES256')
+  await startThread([ring])
+  await signer.close()
+  await signMany([ring], 100)
+  expect(troubles).toEqual([])
+  expect(threads).toHaveLength(1)
+})
