@@ -35,8 +35,14 @@ function judged(): number {
   return loadavg()[0]! <= 2 * availableParallelism() ? 0.99 : 0.9
 }
 
+interface Sweep {
+  readonly isWithinTwice: boolean
+  /** Few scripts took longer than 10 ms, or the machine now and then takes as long for a poll with nothing beside it. */
+  readonly isInShortSteps: boolean
+}
+
 /** @returns what a sweep of everything did to another receiver's polls. */
-async function sweepBeside(huge: Feed, other: Feed): Promise<{ isWithinTwice: boolean; slowScripts: number }> {
+async function sweepBeside(huge: Feed, other: Feed): Promise<Sweep> {
   const normal = await timePolls(other, polls => polls >= 600)
   await lab.redis.slowlog('RESET')
   await huge.pollNow({ maxEvents: 0 })
@@ -57,7 +63,10 @@ async function sweepBeside(huge: Feed, other: Feed): Promise<{ isWithinTwice: bo
   expect(await pendingCounts(lab.redis, huge.keys)).toMatchObject({ inflight: 0, due: COUNT })
   expect(await huge.stats()).toMatchObject({ owedAgain: COUNT, inFlight: 0 })
   const p = judged()
-  return { isWithinTwice: percentile(during, p) <= Math.max(2 * percentile(normal, p), NOISE_MS), slowScripts }
+  return {
+    isWithinTwice: percentile(during, p) <= Math.max(2 * percentile(normal, p), NOISE_MS),
+    isInShortSteps: slowScripts < 10 || p < 0.99 || before > NOISE_MS / 2,
+  }
 }
 
 describe('a million SETs in flight', () => {
@@ -69,8 +78,8 @@ describe('a million SETs in flight', () => {
     await lab.redis.config('SET', 'slowlog-log-slower-than', '10000')
     // What else the machine does can only make it look worse, and does so now and then.
     for (let attempt = 1; ; attempt++) {
-      const { isWithinTwice, slowScripts } = await sweepBeside(huge, other)
-      if (isWithinTwice && (slowScripts < 10 || judged() < 0.99)) break
+      const { isWithinTwice, isInShortSteps } = await sweepBeside(huge, other)
+      if (isWithinTwice && isInShortSteps) break
       expect(attempt, 'attempts').toBeLessThan(ATTEMPTS)
       await handOutAgain(lab.redis, huge.keys, R)
       await until('the last sweep is over', async () => (await lab.redis.hget(huge.keys.counts, 'sweepAt')) === '0')
