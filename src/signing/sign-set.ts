@@ -16,7 +16,7 @@ const APART_MIN = 32
 /** About a millisecond's worth. */
 const TOGETHER_MAX = 50
 /** A thread that ended is replaced after so long. Until then all goes on without. */
-const RESTART_MS = 10_000
+const RESTART_MS = 60_000
 
 interface Waiting {
   readonly key: SigningKey & { readonly alg: ShortAlg }
@@ -103,13 +103,19 @@ export class SetSigner {
       Date.now() >= this.#restartAtMs &&
       availableParallelism() > 1
     ) {
-      this.#thread = new SigningThread(cause => {
-        this.#thread = undefined
-        this.#restartAtMs = Date.now() + RESTART_MS
-        if (!this.#isClosed) this.#options.onTrouble(cause)
-      })
+      try {
+        this.#thread = new SigningThread(cause => this.#endThread(cause))
+      } catch (cause) {
+        this.#endThread(cause as Error)
+      }
     }
     return this.#thread?.isReady === true ? this.#thread : undefined
+  }
+
+  #endThread(cause: Error): void {
+    this.#thread = undefined
+    this.#restartAtMs = Date.now() + RESTART_MS
+    if (!this.#isClosed) this.#options.onTrouble(cause)
   }
 }
 

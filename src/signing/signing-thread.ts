@@ -18,7 +18,7 @@ export class SigningThread {
   readonly #jobs: PromiseWithResolvers<string[]>[] = []
   #isReady = false
 
-  /** @param onEnd called once, however it ends. */
+  /** @param onEnd called once, however it ends. @throws {Error} where the process may have no threads. */
   constructor(onEnd: (cause: Error) => void) {
     // Beside this file, as TypeScript or compiled.
     this.#worker = new Worker(new URL(`./signing-thread-entry${extname(import.meta.url)}`, import.meta.url), {
@@ -32,6 +32,10 @@ export class SigningThread {
       .on('message', (tokens: string[]) => this.#jobs.shift()?.resolve(tokens))
       .on('error', error => {
         cause = error as Error
+      })
+      .on('messageerror', error => {
+        cause = error
+        void this.#worker.terminate()
       })
       .on('exit', () => {
         this.#isReady = false

@@ -1,4 +1,6 @@
+import { execFile } from 'node:child_process'
 import { availableParallelism } from 'node:os'
+import { promisify } from 'node:util'
 import type { Worker } from 'node:worker_threads'
 import { decodeJwt } from 'jose'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
@@ -104,4 +106,19 @@ withThreads('goes on without a thread once it is closed', async () => {
   await signMany([ring], 100)
   expect(troubles).toEqual([])
   expect(threads).toHaveLength(1)
+})
+
+withThreads('goes on without a thread where the process may have none', async () => {
+  const program = `
+    import { generateKeyPairSync } from 'node:crypto'
+    import { SetSigner } from ${JSON.stringify(new URL('../../../src/signing/sign-set.ts', import.meta.url).href)}
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const troubles = []
+    const signer = new SetSigner({ onTrouble: cause => troubles.push(cause.code) })
+    const key = { kid: 'k', alg: 'ES256', key: privateKey }
+    const tokens = await Promise.all(Array.from({ length: 100 }, (_, jti) => signer.sign(key, { jti })))
+    console.log(new Set(tokens).size, troubles.join())`
+  const flags = ['--permission', '--allow-fs-read=*', '--input-type=module', '--eval', program]
+  const { stdout } = await promisify(execFile)(process.execPath, flags)
+  expect(stdout).toBe('100 ERR_ACCESS_DENIED\n')
 })
