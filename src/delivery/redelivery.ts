@@ -16,8 +16,8 @@ export interface RedeliveryDependencies {
   readonly logger: Logger
 }
 
-/** Entries a step looks at: about 2 ms of Redis at the most. */
-const STEP = 500
+/** Entries a step looks at, and how long it may take: others wait meanwhile. Where Redis is slower, steps are shorter. */
+const STEP = { min: 50, max: 500, ms: 2 }
 
 /** A walk that finds work at once may not run hot, whatever R is. */
 const PAUSE_MIN_MS = 250
@@ -43,12 +43,15 @@ export class Redelivery {
     let nextInMs = -1
     let due = 0
     let parked = 0
+    let count = STEP.max
     do {
       const startedAt = performance.now()
-      const step = await sets.sweep(receiverId, cursor, STEP, earliestMs, limits)
+      const step = await sets.sweep(receiverId, cursor, count, earliestMs, limits)
+      const tookMs = performance.now() - startedAt
       cursor = step.cursor
       // A long walk leaves as much of Redis to the others as it takes.
-      if (cursor !== '-') await delay(performance.now() - startedAt)
+      if (cursor !== '-') await delay(tookMs)
+      count = Math.max(STEP.min, Math.min(STEP.max, Math.floor((count * STEP.ms) / tookMs)))
       earliestMs = step.earliestMs
       nextInMs = step.nextInMs
       due += step.due
