@@ -80,6 +80,8 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
           generate: isEmbedded,
         })
       : undefined
+    const signer = new SetSigner({ onTrouble: err => logger.warn({ err }, 'the signing thread ended') })
+    opened.defer(() => signer.close())
     const limitsOf = limitsFrom(config)
     const jobs = new Jobs(resources.open('jobs'), resources.keys, logger)
     opened.defer(() => jobs.close())
@@ -170,8 +172,6 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
     if (isInternal && keyRing !== undefined) {
       const tls = await openTls(internalTls)
       const publishLimitsOf = underPressure(limitsOf, receiver => resources.memory.bytesMaxOf(receiver))
-      const signer = new SetSigner({ onTrouble: err => logger.warn({ err }, 'the signing thread ended') })
-      opened.defer(() => signer.close())
       const publisher = new Publisher(
         { sets, registry, keys: keyRing, signer, limitsOf: publishLimitsOf, metrics, tracing, startup },
         {

@@ -9,7 +9,7 @@ import { type Fault, TransmitterError } from '../errors.ts'
 import { type PublishEvent, validateEvent } from '../protocol/event.ts'
 import { buildClaims, deriveJti, deriveTxn, eventDigest, roundToe } from '../protocol/set.ts'
 import type { KeyRing } from '../signing/key-ring.ts'
-import type { SetSigner } from '../signing/sign-set.ts'
+import { MANY_SETS, type SetSigner } from '../signing/sign-set.ts'
 import type { Receiver } from '../store/receiver-store.ts'
 import type { Registry } from '../store/registry.ts'
 import type { AppendResult, NewSet, SetStore } from '../store/set-store.ts'
@@ -78,6 +78,8 @@ interface Item {
   readonly id: string
   readonly isIdGiven: boolean
   readonly deliveries: Planned[]
+  /** A SET of it is longer than one may be. Then none of them is appended. */
+  isTooLarge: boolean
 }
 
 export class Publisher {
@@ -126,24 +128,22 @@ export class Publisher {
       open.flatMap(item => item.deliveries),
       producer,
     )
-    const tooLarge = new Set(signed.filter(({ set }) => this.#isTooLarge(set)).map(({ planned }) => planned.item))
-    const fitting = signed.filter(({ planned }) => !tooLarge.has(planned.item))
     // The epoch is read beside the appends: a receiver whose 201 was answered before this call is found by one of the two.
     // Another call may have read the change meanwhile, hence the revision. Events that name their receivers miss none.
     const mayMiss = open.some(({ event }) => event.receivers === undefined)
     const [, unread] = await Promise.all([
-      this.#append(fitting),
+      this.#append(signed),
       mayMiss ? registry.catchUp().then(() => undefined, asOutcome) : undefined,
     ])
     if (registry.revision !== revisionBefore) {
       await this.#appendMissed(
-        open.filter(item => !tooLarge.has(item)),
+        open.filter(item => !item.isTooLarge),
         producer,
       )
     }
     const outcomes = items.map(item => {
       if (item instanceof TransmitterError) return item
-      if (tooLarge.has(item)) return tooLargeSet(this.#options.setBytesMax)
+      if (item.isTooLarge) return tooLargeSet(this.#options.setBytesMax)
       return this.#outcome(item, item.event.receivers === undefined ? unread : undefined)
     })
     for (const outcome of outcomes) {
@@ -175,6 +175,7 @@ export class Publisher {
       id: valid.id ?? randomBytes(16).toString('base64url'),
       isIdGiven: valid.id !== undefined,
       deliveries: [],
+      isTooLarge: false,
     }
     for (const receiver of await this.#addressed(valid, producer)) this.#address(item, receiver, producer)
     if (item.deliveries.length === 0) this.#deps.metrics.unrouted.inc()
@@ -205,21 +206,27 @@ export class Publisher {
     return planned
   }
 
+  /** @returns what can be appended: nothing of an item that is too large. */
   async #signAll(all: readonly Planned[], producer: Producer): Promise<Signed[]> {
-    const parts: Promise<Signed[]>[] = []
+    const isAmongMany = all.length >= MANY_SETS
+    const parts: Promise<(Signed | undefined)[]>[] = []
     for (let from = 0; from < all.length; from += MADE_A_TURN) {
-      const part = Promise.all(all.slice(from, from + MADE_A_TURN).map(planned => this.#sign(planned, producer)))
+      const made = all.slice(from, from + MADE_A_TURN).map(planned => this.#sign(planned, producer, isAmongMany))
+      const part = Promise.all(made)
       // What fails is told at the end; until then nobody listens to it.
       part.catch(() => undefined)
       await Promise.allSettled(parts.slice(-1))
       parts.push(part)
     }
-    return (await Promise.all(parts)).flat()
+    const signed = (await Promise.all(parts)).flat()
+    return signed.filter(each => each !== undefined).filter(({ planned }) => !planned.item.isTooLarge)
   }
 
-  async #sign(planned: Planned, producer: Producer): Promise<Signed> {
+  async #sign(planned: Planned, producer: Producer, isAmongMany: boolean): Promise<Signed | undefined> {
     const { item, receiver, jti } = planned
-    const { signingAlg, toeRoundMs } = this.#deps.limitsOf(receiver)
+    if (item.isTooLarge) return undefined
+    const { keys, signer, limitsOf } = this.#deps
+    const { signingAlg, toeRoundMs } = limitsOf(receiver)
     const { toe } = item.event
     const claims = buildClaims({
       issuer: this.#options.issuer,
@@ -229,16 +236,20 @@ export class Publisher {
       event: toe === undefined ? item.event : { ...item.event, toe: roundToe(toe, toeRoundMs) },
       txn: item.event.txn ?? deriveTxn(producer.name, item.id),
     })
-    const set = await this.#deps.signer.sign(this.#deps.keys.signingKey(signingAlg), claims)
+    const payload = JSON.stringify(claims)
+    // A JWS is longer than its payload in base64url. What cannot fit is not signed, for many receivers least of all.
+    if (Math.ceil((Buffer.byteLength(payload) * 4) / 3) > this.#options.setBytesMax) {
+      item.isTooLarge = true
+      return undefined
+    }
+    const key = keys.signingKey(signingAlg)
+    const set = await (isAmongMany ? signer.signAmongMany(key, payload) : signer.sign(key, payload))
+    if (set.length > this.#options.setBytesMax) item.isTooLarge = true
     const { iat: _iat, ...said } = claims
     // Of what was stated: a rounding that was changed meanwhile makes no other event of it. Nobody can repeat an id that
     // was made up, so nothing of it needs to be compared later.
     const digest = item.isIdGiven ? eventDigest(toe === undefined ? said : { ...said, toe }) : ''
     return { planned, set: { jti, set, digest, repeatable: item.isIdGiven } }
-  }
-
-  #isTooLarge(set: NewSet): boolean {
-    return set.set.length > this.#options.setBytesMax
   }
 
   /** Per receiver in order, since order per receiver is the order Redis took; receivers beside each other. */

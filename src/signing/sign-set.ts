@@ -1,25 +1,26 @@
 /**
  * Claims in, compact JWS out. Source: RFC 8417 §2.3 (`typ`), RFC 7515 §7.1.
  *
- * Signatures that take no time are made on this thread, a few in each turn of the event loop; many at once, on a thread
- * for it. RSA takes ten times as long, and goes to the thread pool through jose.
+ * Signatures that take no time are made at once, on this thread; many of them, on a thread for it. RSA takes ten times as
+ * long, and goes to the thread pool through jose.
  */
 import { availableParallelism } from 'node:os'
 import { CompactSign } from 'jose'
-import type { SetClaims } from '../protocol/set.ts'
 import type { SigningKey } from './key-ring.ts'
 import { isShort, type ShortAlg, signShort } from './short-signatures.ts'
 import { SigningThread } from './signing-thread.ts'
 
 /** Fewer are signed sooner than another thread has heard of them. */
-const APART_MIN = 32
+export const MANY_SETS = 32
 /** About a millisecond's worth. */
 const TOGETHER_MAX = 50
 /** A thread that ended is replaced after so long. Until then all goes on without. */
 const RESTART_MS = 60_000
 
+type ShortKey = SigningKey & { readonly alg: ShortAlg }
+
 interface Waiting {
-  readonly key: SigningKey & { readonly alg: ShortAlg }
+  readonly key: ShortKey
   readonly payload: string
   readonly resolve: (token: string) => void
   readonly reject: (error: unknown) => void
@@ -42,15 +43,17 @@ export class SetSigner {
     this.#options = options
   }
 
-  async sign(key: SigningKey, claims: SetClaims): Promise<string> {
-    const payload = JSON.stringify(claims)
-    if (!hasShortAlg(key)) {
-      return new CompactSign(Buffer.from(payload)).setProtectedHeader(headerOf(key)).sign(key.key)
-    }
+  /** @param payload the claims as JSON. @returns a promise for the algorithms that take long. */
+  sign(key: SigningKey, payload: string): string | Promise<string> {
+    if (hasShortAlg(key)) return signShort(key.alg, key.key, headOf(key), payload)
+    return new CompactSign(Buffer.from(payload)).setProtectedHeader(headerOf(key)).sign(key.key)
+  }
+
+  /** The same for each of `MANY_SETS` and more: they are signed apart, or a few in each turn of the event loop. */
+  async signAmongMany(key: SigningKey, payload: string): Promise<string> {
+    if (!hasShortAlg(key)) return this.sign(key, payload)
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ key, payload, resolve, reject })
-      // Behind all requests of this turn of the event loop, so that their signatures can be made together.
-      if (this.#waiting.length === 1) setImmediate(() => this.#signSome())
+      this.#wait([{ key, payload, resolve, reject }])
     })
   }
 
@@ -60,11 +63,18 @@ export class SetSigner {
     await this.#thread?.close()
   }
 
+  #wait(some: readonly Waiting[]): void {
+    // Behind whoever asks in the same turn of the event loop, so that they are signed together.
+    if (this.#waiting.length === 0) setImmediate(() => this.#signSome())
+    this.#waiting.push(...some)
+  }
+
   #signSome(): void {
-    const thread = this.#waiting.length < APART_MIN ? undefined : this.#readyThread()
+    const thread = this.#readyThread()
     if (thread === undefined) {
-      this.#signHere(this.#waiting.splice(0, TOGETHER_MAX))
+      const some = this.#waiting.splice(0, TOGETHER_MAX)
       if (this.#waiting.length > 0) setImmediate(() => this.#signSome())
+      this.#signHere(some)
       return
     }
     for (const [key, all] of Map.groupBy(this.#waiting.splice(0), ({ key }) => key)) {
@@ -84,14 +94,17 @@ export class SetSigner {
     }
   }
 
-  async #signApart(thread: SigningThread, key: Waiting['key'], some: readonly Waiting[]): Promise<void> {
+  async #signApart(thread: SigningThread, key: ShortKey, some: readonly Waiting[]): Promise<void> {
     const payloads = some.map(({ payload }) => payload)
     try {
       const tokens = await thread.sign({ alg: key.alg, key: key.key, head: headOf(key), payloads })
-      for (const [i, { resolve }] of some.entries()) resolve(tokens[i] as string)
+      if (tokens.length !== some.length) throw new Error('the signing thread did not sign what it was asked to')
+      for (const [i, { resolve }] of some.entries()) resolve(tokens[i]!)
     } catch {
-      // The thread has ended, and a signature is owed all the same. Were one of these the cause, it is found here.
-      this.#signHere(some)
+      // The thread has ended, or has to, and a signature is owed all the same. Were one of these the cause, it is found
+      // on this thread.
+      void thread.close()
+      this.#wait(some)
     }
   }
 
@@ -119,7 +132,7 @@ export class SetSigner {
   }
 }
 
-function hasShortAlg(key: SigningKey): key is SigningKey & { readonly alg: ShortAlg } {
+function hasShortAlg(key: SigningKey): key is ShortKey {
   return isShort(key.alg)
 }
 

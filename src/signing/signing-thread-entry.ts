@@ -1,8 +1,14 @@
-/** What the signing thread runs: a job in, its signed tokens out, in the same order. A fault ends it: signing-thread.ts. */
+/** What the signing thread runs: a job in, its signed tokens out. A fault ends it: see signing-thread.ts. */
 import { parentPort } from 'node:worker_threads'
 import { signShort } from './short-signatures.ts'
-import type { SigningJob } from './signing-thread.ts'
+import type { ThreadAnswer, ThreadJob } from './signing-thread.ts'
 
-parentPort?.on('message', ({ alg, key, head, payloads }: SigningJob) => {
-  parentPort?.postMessage(payloads.map(payload => signShort(alg, key, head, payload)))
+const port = parentPort!
+port.on('message', ({ id, alg, key, head, payloads }: ThreadJob) => {
+  const tokens = payloads.map(payload => signShort(alg, key, head, payload))
+  port.postMessage({ id, tokens } satisfies ThreadAnswer)
 })
+port.on('messageerror', error => {
+  throw error
+})
+port.postMessage({ id: 0, tokens: [] } satisfies ThreadAnswer)

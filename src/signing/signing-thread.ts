@@ -13,9 +13,20 @@ export interface SigningJob {
   readonly payloads: readonly string[]
 }
 
+export interface ThreadJob extends SigningJob {
+  readonly id: number
+}
+
+/** The first, with the id 0, says that the thread is ready. */
+export interface ThreadAnswer {
+  readonly id: number
+  readonly tokens: string[]
+}
+
 export class SigningThread {
   readonly #worker: Worker
-  readonly #jobs: PromiseWithResolvers<string[]>[] = []
+  readonly #jobs = new Map<number, PromiseWithResolvers<string[]>>()
+  #lastId = 0
   #isReady = false
 
   /** @param onEnd called once, however it ends. @throws {Error} where the process may have no threads. */
@@ -23,13 +34,13 @@ export class SigningThread {
     // Beside this file, as TypeScript or compiled.
     this.#worker = new Worker(new URL(`./signing-thread-entry${extname(import.meta.url)}`, import.meta.url), {
       name: 'signing',
+      // What a program loads ahead of everything is for its main thread, and so are the secrets in its environment.
+      execArgv: [],
+      env: {},
     })
     let cause = new Error('the signing thread has ended')
     this.#worker
-      .on('online', () => {
-        this.#isReady = true
-      })
-      .on('message', (tokens: string[]) => this.#jobs.shift()?.resolve(tokens))
+      .on('message', (answer: ThreadAnswer) => this.#take(answer))
       .on('error', error => {
         cause = error as Error
       })
@@ -39,10 +50,11 @@ export class SigningThread {
       })
       .on('exit', () => {
         this.#isReady = false
-        for (const job of this.#jobs.splice(0)) job.reject(cause)
+        const jobs = [...this.#jobs.values()]
+        this.#jobs.clear()
+        for (const job of jobs) job.reject(cause)
         onEnd(cause)
       })
-    // It has nothing to do that a caller does not wait for.
     this.#worker.unref()
   }
 
@@ -53,13 +65,24 @@ export class SigningThread {
 
   /** Only while it is ready. @returns compact JWSs, in order. Rejects when the thread ends: nothing was signed then. */
   sign(job: SigningJob): Promise<string[]> {
+    const id = ++this.#lastId
+    this.#worker.postMessage({ ...job, id } satisfies ThreadJob)
     const signed = Promise.withResolvers<string[]>()
-    this.#jobs.push(signed)
-    this.#worker.postMessage(job)
+    this.#jobs.set(id, signed)
+    // The process does not end while somebody waits for it, and does as soon as nobody does.
+    if (this.#jobs.size === 1) this.#worker.ref()
     return signed.promise
   }
 
   async close(): Promise<void> {
+    this.#isReady = false
     await this.#worker.terminate()
+  }
+
+  #take({ id, tokens }: ThreadAnswer): void {
+    if (id === 0) this.#isReady = true
+    this.#jobs.get(id)?.resolve(tokens)
+    this.#jobs.delete(id)
+    if (this.#jobs.size === 0) this.#worker.unref()
   }
 }

@@ -1,5 +1,6 @@
 /** From a producer's call to a receiver's log: what is queued, once, and what a caller is told (design, section 3). */
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { SetSigner } from '../../src/signing/sign-set.ts'
 import { callAdmin, openLab } from '../support/feed.ts'
 import { foreignSet, HAPPENED } from '../support/foreign-set.ts'
 import { commandsDuring } from '../support/monitor.ts'
@@ -76,6 +77,45 @@ describe('a published event', () => {
     expect(status).toBe(400)
     expect(body.faults.length).toBeGreaterThanOrEqual(4)
     expect(await feed.check()).toMatchObject({ queued: 0 })
+  })
+})
+
+describe('an event that makes SETs longer than they may be', () => {
+  it('is 413, beside others that are taken, and not signed even once, however many receivers it is for', async () => {
+    const [a, b] = [await lab.feed(), await lab.feed()]
+    const signings = [vi.spyOn(SetSigner.prototype, 'sign'), vi.spyOn(SetSigner.prototype, 'signAmongMany')]
+    onTestFinished(() => void vi.restoreAllMocks())
+    const events = { 'urn:example:long': { text: 'x'.repeat(65_536) } }
+    const long = { id: 'long', receivers: [a.id, b.id], events }
+    const small = { id: 'small', receivers: [a.id], events: { 'urn:example:short': {} } }
+    expect(await a.tryPublish(long)).toMatchObject({ status: 413, body: { code: 'too_large' } })
+    const { body } = await batch([long, small])
+    expect(body.results).toMatchObject([
+      { status: 413, code: 'too_large' },
+      { status: 202, deliveries: [{ receiver: a.id, status: 'queued' }] },
+    ])
+    expect(signings.flatMap(({ mock }) => mock.calls)).toHaveLength(1)
+    expect((await a.check()).states.size).toBe(1)
+    expect((await b.check()).states.size).toBe(0)
+  })
+
+  it('is 413 also where the signature alone is too much', async () => {
+    const feed = await lab.feed()
+    const sized = async (bytes: number) => {
+      const events = { 'urn:example:long': { text: 'x'.repeat(bytes) } }
+      return (await feed.tryPublish({ id: `sized-${bytes}`, receivers: [feed.id], events })).status
+    }
+    let [fits, isTooLong] = [40_000, 60_000]
+    while (isTooLong - fits > 1) {
+      const middle = Math.floor((fits + isTooLong) / 2)
+      if ((await sized(middle)) === 202) fits = middle
+      else isTooLong = middle
+    }
+    expect(await sized(isTooLong)).toBe(413)
+    const page = await feed.pollNow({ maxEvents: 1000 })
+    const longest = Math.max(...[...page.sets.values()].map(set => set.length))
+    expect(longest).toBeGreaterThan(65_536 - 8)
+    expect(longest).toBeLessThanOrEqual(65_536)
   })
 })
 

@@ -41,7 +41,7 @@ afterEach(async () => {
 async function signMany(rings: readonly KeyRing[], count: number): Promise<void> {
   const ringOf = (i: number) => rings[i % rings.length] as KeyRing
   const tokens = await Promise.all(
-    Array.from({ length: count }, (_, i) => signer.sign(ringOf(i).signingKey(), claimsOf(i))),
+    Array.from({ length: count }, (_, i) => signer.signAmongMany(ringOf(i).signingKey(), JSON.stringify(claimsOf(i)))),
   )
   for (const [i, token] of tokens.entries()) {
     expect(decodeJwt(token).jti).toBe(`e${i}`)
@@ -61,9 +61,9 @@ async function startThread(rings: readonly KeyRing[]) {
   return { thread, sent }
 }
 
-it('few SETs at a time need no thread', async () => {
+it('one after the other needs no thread', async () => {
   const ring = await newRing('ES256')
-  for (let i = 0; i < 20; i++) await signMany([ring], 3)
+  for (let i = 0; i < 100; i++) await signer.sign(ring.signingKey(), JSON.stringify(claimsOf(i)))
   expect(threads).toEqual([])
 })
 
@@ -81,11 +81,31 @@ withThreads('nothing is lost when the thread ends, and one word is said', async 
   const { thread, sent } = await startThread([ring])
   sent.mockClear()
   sent.mockImplementationOnce(() => void thread.terminate())
+  let turns = 0
+  const count = () => {
+    turns += 1
+    turn = setImmediate(count)
+  }
+  let turn = setImmediate(count)
   await signMany([ring], 1000)
+  clearImmediate(turn)
   expect(sent).toHaveBeenCalled()
+  // Others get their turn meanwhile.
+  expect(turns).toBeGreaterThanOrEqual(20)
   await until('the end is told', () => troubles.length > 0)
   await signMany([ring], 100)
   expect(troubles).toHaveLength(1)
+})
+
+withThreads('one job that cannot be given to the thread leaves the others their own', async () => {
+  const ring = await newRing('ES256')
+  const { sent } = await startThread([ring])
+  sent.mockClear()
+  sent.mockImplementationOnce(() => {
+    throw new Error('it cannot be copied')
+  })
+  await signMany([ring], 1000)
+  expect(sent.mock.calls.length).toBeGreaterThan(1)
 })
 
 withThreads('a key that cannot sign is told of, and spoils no other', async () => {
@@ -93,7 +113,7 @@ withThreads('a key that cannot sign is told of, and spoils no other', async () =
   await startThread([ring])
   const other = await newRing('EdDSA')
   const misfit = { ...other.signingKey(), alg: 'ES256' as const }
-  const failing = Array.from({ length: 60 }, (_, i) => signer.sign(misfit, claimsOf(i)))
+  const failing = Array.from({ length: 60 }, (_, i) => signer.signAmongMany(misfit, JSON.stringify(claimsOf(i))))
   const outcomes = Promise.allSettled(failing)
   await signMany([ring], 60)
   expect((await outcomes).every(({ status }) => status === 'rejected')).toBe(true)
@@ -108,6 +128,33 @@ withThreads('goes on without a thread once it is closed', async () => {
   expect(threads).toHaveLength(1)
 })
 
+withThreads(
+  'what is asked for is signed before the process ends, and what is loaded ahead of it stays on its thread',
+  async () => {
+    const preload = 'data:text/javascript,console.log("loaded")'
+    const program = `
+    import { generateKeyPairSync } from 'node:crypto'
+    import { SetSigner } from ${JSON.stringify(new URL('../../../src/signing/sign-set.ts', import.meta.url).href)}
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const signer = new SetSigner({ onTrouble: console.log })
+    let posted = 0
+    process.on('worker', thread => {
+      const post = thread.postMessage
+      thread.postMessage = (...job) => {
+        posted += 1
+        post.apply(thread, job)
+      }
+    })
+    const key = { kid: 'k', alg: 'ES256', key: privateKey }
+    const sign = (_, jti) => signer.signAmongMany(key, JSON.stringify({ jti }))
+    while (posted === 0) await Promise.all(Array.from({ length: 100 }, sign))
+    console.log('signed')`
+    const flags = ['--import', preload, '--input-type=module', '--eval', program]
+    const { stdout } = await promisify(execFile)(process.execPath, flags)
+    expect(stdout).toBe('loaded\nsigned\n')
+  },
+)
+
 withThreads('goes on without a thread where the process may have none', async () => {
   const program = `
     import { generateKeyPairSync } from 'node:crypto'
@@ -116,7 +163,7 @@ withThreads('goes on without a thread where the process may have none', async ()
     const troubles = []
     const signer = new SetSigner({ onTrouble: cause => troubles.push(cause.code) })
     const key = { kid: 'k', alg: 'ES256', key: privateKey }
-    const tokens = await Promise.all(Array.from({ length: 100 }, (_, jti) => signer.sign(key, { jti })))
+    const tokens = await Promise.all(Array.from({ length: 100 }, (_, jti) => signer.signAmongMany(key, JSON.stringify({ jti }))))
     console.log(new Set(tokens).size, troubles.join())`
   const flags = ['--permission', '--allow-fs-read=*', '--input-type=module', '--eval', program]
   const { stdout } = await promisify(execFile)(process.execPath, flags)

@@ -22,7 +22,7 @@ const newRing = async (alg: SigningAlg) => openKeyRing({ dir: await keysDir(), a
 describe.each(SIGNING_ALGS)('a SET signed with %s', alg => {
   it('has a header of alg, typ and kid alone, and verifies with the published key set (P-167, P-172, P-182)', async () => {
     const ring = await newRing(alg)
-    const token = await signer.sign(ring.signingKey(), claims)
+    const token = await signer.sign(ring.signingKey(), JSON.stringify(claims))
     expect(decodeProtectedHeader(token)).toEqual({ alg, typ: 'secevent+jwt', kid: ring.signingKey().kid })
     expect(token).toMatch(/^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/)
     const keySet = createLocalJWKSet(JSON.parse(jwksDocument(ring.publicKeys())))
@@ -34,7 +34,7 @@ describe.each(SIGNING_ALGS)('a SET signed with %s', alg => {
 
   it('is known as our own, and nothing else is', async () => {
     const [ours, other] = await Promise.all([newRing(alg), newRing(alg)])
-    const token = await signer.sign(ours.signingKey(), claims)
+    const token = await signer.sign(ours.signingKey(), JSON.stringify(claims))
     const [head, body, signature] = token.split('.')
     expect(await verifyOwnSet(token, [...other.publicKeys(), ...ours.publicKeys()])).toBe(true)
     expect(await verifyOwnSet(token, other.publicKeys())).toBe(false)
@@ -58,6 +58,6 @@ it('a key verifies nothing but its own algorithm (P-176)', async () => {
   const header = { alg: 'HS256', typ: 'secevent+jwt', kid: record!.kid }
   const forged = await new SignJWT({ ...claims } as Record<string, unknown>).setProtectedHeader(header).sign(secret)
   expect(await verifyOwnSet(forged, ring.publicKeys())).toBe(false)
-  const token = await signer.sign(ring.signingKey(), claims)
+  const token = await signer.sign(ring.signingKey(), JSON.stringify(claims))
   expect(await verifyOwnSet(token, [{ ...record!, alg: 'PS256' }])).toBe(false)
 })
