@@ -1,8 +1,9 @@
 /**
  * Claims in, compact JWS out. Source: RFC 8417 §2.3 (`typ`), RFC 7515 §7.1.
  *
- * Signatures that take no time are made at once, on this thread; many of them, on a thread for it. RSA takes ten times as
- * long, and goes to the thread pool through jose.
+ * Signatures that take no time are made on this thread, at the end of a turn of the event loop: all requests of the turn
+ * then go to Redis together. Many of them are made on a thread for it. RSA takes ten times as long, and goes to the thread
+ * pool through jose.
  */
 import { availableParallelism } from 'node:os'
 import { CompactSign } from 'jose'
@@ -33,8 +34,10 @@ export interface SetSignerOptions {
 
 export class SetSigner {
   readonly #options: SetSignerOptions
-  /** In the order in which they were asked for. */
-  #waiting: Waiting[] = []
+  /** In the order in which they were asked for; a few wait for no others. */
+  readonly #few: Waiting[] = []
+  readonly #many: Waiting[] = []
+  #isScheduled = false
   #thread: SigningThread | undefined
   #restartAtMs = 0
   #isClosed = false
@@ -43,18 +46,14 @@ export class SetSigner {
     this.#options = options
   }
 
-  /** @param payload the claims as JSON. @returns a promise for the algorithms that take long. */
-  sign(key: SigningKey, payload: string): string | Promise<string> {
-    if (hasShortAlg(key)) return signShort(key.alg, key.key, headOf(key), payload)
-    return new CompactSign(Buffer.from(payload)).setProtectedHeader(headerOf(key)).sign(key.key)
+  /** @param payload the claims as JSON. */
+  sign(key: SigningKey, payload: string): Promise<string> {
+    return this.#sign(key, payload, this.#few)
   }
 
   /** The same for each of `MANY_SETS` and more: they are signed apart, or a few in each turn of the event loop. */
-  async signAmongMany(key: SigningKey, payload: string): Promise<string> {
-    if (!hasShortAlg(key)) return this.sign(key, payload)
-    return new Promise((resolve, reject) => {
-      this.#wait([{ key, payload, resolve, reject }])
-    })
+  signAmongMany(key: SigningKey, payload: string): Promise<string> {
+    return this.#sign(key, payload, this.#many)
   }
 
   /** What is asked for from now on is signed on this thread. */
@@ -63,21 +62,34 @@ export class SetSigner {
     await this.#thread?.close()
   }
 
-  #wait(some: readonly Waiting[]): void {
-    // Behind whoever asks in the same turn of the event loop, so that they are signed together.
-    if (this.#waiting.length === 0) setImmediate(() => this.#signSome())
-    this.#waiting.push(...some)
+  #sign(key: SigningKey, payload: string, waiting: Waiting[]): Promise<string> {
+    if (!hasShortAlg(key)) {
+      return new CompactSign(Buffer.from(payload)).setProtectedHeader(headerOf(key)).sign(key.key)
+    }
+    return new Promise((resolve, reject) => {
+      waiting.push({ key, payload, resolve, reject })
+      this.#schedule()
+    })
   }
 
-  #signSome(): void {
+  #schedule(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    setImmediate(() => {
+      this.#isScheduled = false
+      this.#signHere(this.#few.splice(0))
+      if (this.#many.length > 0) this.#signMany()
+    })
+  }
+
+  #signMany(): void {
     const thread = this.#readyThread()
     if (thread === undefined) {
-      const some = this.#waiting.splice(0, TOGETHER_MAX)
-      if (this.#waiting.length > 0) setImmediate(() => this.#signSome())
-      this.#signHere(some)
+      this.#signHere(this.#many.splice(0, TOGETHER_MAX))
+      if (this.#many.length > 0) this.#schedule()
       return
     }
-    for (const [key, all] of Map.groupBy(this.#waiting.splice(0), ({ key }) => key)) {
+    for (const [key, all] of Map.groupBy(this.#many.splice(0), ({ key }) => key)) {
       for (let from = 0; from < all.length; from += TOGETHER_MAX) {
         void this.#signApart(thread, key, all.slice(from, from + TOGETHER_MAX))
       }
@@ -104,7 +116,8 @@ export class SetSigner {
       // The thread has ended, or has to, and a signature is owed all the same. Were one of these the cause, it is found
       // on this thread.
       void thread.close()
-      this.#wait(some)
+      this.#many.push(...some)
+      this.#schedule()
     }
   }
 
