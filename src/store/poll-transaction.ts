@@ -34,9 +34,10 @@ interface Transaction {
 /** For connections that hand pages past the parser; @returns undefined for others. */
 export function pollTransactionOn(redis: unknown): PollTransaction | undefined {
   if (!(redis instanceof GatheringRedis)) return undefined
-  let isRefused = false
+  let isAllowed: boolean | undefined
   return async (keys, args, limit) => {
-    if (isRefused) return undefined
+    isAllowed ??= await mayUseTransactions(redis)
+    if (isAllowed !== true) return undefined
     const [log = ''] = keys
     const transaction = redis.multi() as unknown as Transaction
     transaction.setstream_poll(keys.length, ...keys, ...args)
@@ -45,11 +46,11 @@ export function pollTransactionOn(redis: unknown): PollTransaction | undefined {
     try {
       parts = await transaction.exec()
     } catch (error) {
-      const texts = [error, ...((error as Failure).previousErrors ?? [])].map(each => (each as Error).message)
-      // Not allowed to this user: what is between MULTI and EXEC is then done all the same, one by one.
-      isRefused = texts.some(text => text.startsWith('NOPERM'))
+      const texts = textsOf(error)
+      // Not allowed to this user any more: what is between MULTI and EXEC is then done all the same, one by one.
+      isAllowed = !texts.some(isForbidden)
       // Refused as a whole: the script alone is sent again where that helps, and says why where it does not.
-      if (isRefused || texts[0]!.startsWith('EXECABORT')) return undefined
+      if (!isAllowed || texts[0]!.startsWith('EXECABORT')) return undefined
       throw error
     }
     const [script, read] = parts as readonly [Part, Part]
@@ -64,6 +65,25 @@ export function pollTransactionOn(redis: unknown): PollTransaction | undefined {
     const readAtMs = unasked.length === 0 ? 0 : Number(reply[1] ?? (await timeOf(redis)))
     return { reply, page: undefined, unasked, readAtMs }
   }
+}
+
+/** Asked with an empty one, which does nothing. @returns undefined while that is not known. */
+async function mayUseTransactions(redis: GatheringRedis): Promise<boolean | undefined> {
+  try {
+    await redis.multi().exec()
+    return true
+  } catch (error) {
+    return textsOf(error).some(isForbidden) ? false : undefined
+  }
+}
+
+/** ioredis tells of the end of a transaction first. */
+function textsOf(error: unknown): string[] {
+  return [error as Failure, ...((error as Failure).previousErrors ?? [])].map(({ message }) => message)
+}
+
+function isForbidden(text: string): boolean {
+  return text.startsWith('NOPERM')
 }
 
 interface Failure extends Error {

@@ -13,6 +13,7 @@ import { scriptsOn } from '../../src/store/scripts.ts'
 import type { PollStep } from '../../src/store/set-poll.ts'
 import { ANY_AGE, SetStore } from '../../src/store/set-store.ts'
 import { connect, connectForRequests, isCluster, startPrivateRedis, testPrefix } from '../support/redis.ts'
+import { until } from '../support/until.ts'
 
 const PAGE = 20
 const R = 3_600_000
@@ -22,6 +23,7 @@ const redis = connect({ replyMapping: 'legacy' })
 const scripts = scriptsOn(isCluster() ? redis : connectForRequests())
 const [store, other] = [new SetStore(scripts, keys), new SetStore(scriptsOn(redis), keys)]
 const receivers = new ReceiverStore(redis, scripts, keys)
+const shared = { receivers, store, other }
 const limits = {
   redeliverAfterMs: R,
   maxAttempts: 0,
@@ -42,7 +44,8 @@ function step(more: Partial<PollStep> = {}): PollStep {
 const jtis = (page: { sets: readonly { jti: string }[] }) => page.sets.map(set => set.jti)
 
 /** A receiver with three pages of SETs, of which the first was handed out and acknowledged. */
-async function busy(): Promise<string> {
+async function busy(on: { receivers: ReceiverStore; store: SetStore; other: SetStore } = shared): Promise<string> {
+  const { receivers, store, other } = on
   const id = `b-${made++}`
   await receivers.create({ id, audience: 'https://receiver.example' }, 1)
   await store.poll(id, step(), limits) // Makes the group.
@@ -218,5 +221,50 @@ describe('a transaction that a server refuses as read-only', () => {
     part.inTransaction = true
     await expect(client.sendCommand(part)).rejects.toThrow('aborted')
     expect(((await direct.xpending('log', 'poll')) as unknown[])[0]).toBe(0)
+  })
+})
+
+describe('a user of Redis that may not use transactions', () => {
+  it('has its pages read by the script alone, each SET once and none late', async () => {
+    const server = await startPrivateRedis()
+    const admin = connect({ replyMapping: 'legacy' }, server.url)
+    await admin.acl('SETUSER', 'polls', 'on', '>secret', '~*', '&*', '+@all', '-multi')
+    const own = scriptsOn(connectForRequests(server.url.replace('//', '//polls:secret@')))
+    const [ownStore, ownOther] = [new SetStore(own, keys), new SetStore(scriptsOn(admin), keys)]
+    const id = await busy({ receivers: new ReceiverStore(admin, own, keys), store: ownStore, other: ownOther })
+    await admin.config('RESETSTAT')
+    expect(jtis(await ownStore.poll(id, step(), limits))).toEqual(names(PAGE, 2 * PAGE))
+    // It was tried.
+    expect(await admin.info('errorstats')).toContain('errorstat_NOPERM:count=1')
+    const last = await ownStore.poll(id, step({ ack: names(PAGE, 2 * PAGE) }), limits)
+    expect([last.settled, jtis(last)]).toEqual([PAGE, names(2 * PAGE, 3 * PAGE)])
+  })
+})
+
+describe('a Redis that is slow to answer', () => {
+  it('is not asked a second time: the caller is told within two seconds, and what was read is queued again', async () => {
+    const server = await startPrivateRedis()
+    const admin = connect({ replyMapping: 'legacy' }, server.url)
+    const own = scriptsOn(connectForRequests(server.url))
+    const [ownStore, ownOther] = [new SetStore(own, keys), new SetStore(scriptsOn(admin), keys)]
+    const id = await busy({ receivers: new ReceiverStore(admin, own, keys), store: ownStore, other: ownOther })
+    expect(jtis(await ownStore.poll(id, step({ ack: ['unknown'] }), limits))).toEqual(names(PAGE, 2 * PAGE))
+    await ownOther.poll(id, step({ limit: 0, ack: names(PAGE, 2 * PAGE) }), limits)
+    const more = names(3 * PAGE, 5 * PAGE).map(jti => ({ jti, set: `a.${jti}.b`, digest: jti, repeatable: true }))
+    await ownStore.append(id, more, limits)
+    expect(jtis(await ownStore.poll(id, step(), limits))).toEqual(names(2 * PAGE, 3 * PAGE))
+    await ownOther.poll(id, step({ limit: 0, ack: names(2 * PAGE, 3 * PAGE) }), limits)
+    await admin.client('PAUSE', 1000, 'ALL')
+    const startedMs = performance.now()
+    // What is acknowledged is unknown, so that the script cannot want the page that is read behind it.
+    const poll = ownStore.poll(id, step({ ack: ['unknown'] }), limits)
+    await expect(poll).rejects.toMatchObject({ code: 'store_unavailable' })
+    expect(performance.now() - startedMs).toBeLessThan(2000)
+    await until('it is queued again', async () => {
+      const [total] = (await admin.xpending(keys.of(id).log, 'poll')) as unknown[]
+      return total === 0
+    })
+    const page = await ownOther.poll(id, step(), limits)
+    expect([jtis(page), page.sets[0]?.attempt]).toEqual([names(3 * PAGE, 4 * PAGE), 1])
   })
 })
