@@ -219,7 +219,7 @@ export class Publisher {
       parts.push(part)
     }
     const signed = (await Promise.all(parts)).flat()
-    return signed.filter(each => each !== undefined).filter(({ planned }) => !planned.item.isTooLarge)
+    return signed.flatMap(each => (each === undefined || each.planned.item.isTooLarge ? [] : [each]))
   }
 
   async #sign(planned: Planned, producer: Producer, isAmongMany: boolean): Promise<Signed | undefined> {

@@ -16,8 +16,11 @@ export interface RedeliveryDependencies {
   readonly logger: Logger
 }
 
-/** Entries a step looks at, and how long it may take: others wait meanwhile. Where Redis is slower, steps are shorter. */
-const STEP = { min: 50, max: 500, ms: 2 }
+/**
+ * Entries a step looks at, and how long it should take, the way there and back included: others wait meanwhile. Where
+ * Redis is slower, steps are shorter; where it is far away, a walk is not to take for ever.
+ */
+const STEP = { min: 100, max: 500, ms: 2 }
 
 /** A walk that finds work at once may not run hot, whatever R is. */
 const PAUSE_MIN_MS = 250

@@ -77,7 +77,7 @@ async function mayUseTransactions(redis: GatheringRedis): Promise<boolean | unde
   }
 }
 
-/** ioredis tells of the end of a transaction first. */
+/** What EXEC was answered, and before it what the parts were. */
 function textsOf(error: unknown): string[] {
   return [error as Failure, ...((error as Failure).previousErrors ?? [])].map(({ message }) => message)
 }
