@@ -4,10 +4,11 @@
  */
 import type { FastifyReply } from 'fastify'
 
-/** @param onLeft called at most once, if the response closes before it was written whole. */
-export function onDisconnect(reply: FastifyReply, onLeft: () => void): void {
+/** One of them is called, once: whether the response was written whole, or closed before. */
+export function onClosed(reply: FastifyReply, { onWritten, onLeft }: { onWritten(): void; onLeft(): void }): void {
   reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) onLeft()
+    if (reply.raw.writableFinished) onWritten()
+    else onLeft()
   })
 }
 

@@ -12,6 +12,8 @@ export interface SetBytes {
   readonly spans: Int32Array
   /** No jti holds a character that JSON escapes. */
   readonly isPlain: boolean
+  /** To be called once, when nothing of it is needed any more: the bytes are used again. Need not be called. */
+  release(): void
 }
 
 const BEGINNING = Buffer.from('{"sets":{')

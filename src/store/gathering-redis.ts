@@ -4,16 +4,23 @@
  * handed past the parser (see page-framing.ts).
  */
 import { type Command, Redis, type RedisOptions } from 'ioredis'
+import { OneBufferConnector } from './one-buffer-connector.ts'
+import { PageBuffers } from './page-buffers.ts'
 import { PageFraming } from './page-framing.ts'
 
 export class GatheringRedis extends Redis {
   /** The stream that is corked until the end of this turn. */
   #gathering: { uncork(): void } | undefined
 
+  /** Of the pages that come over it. */
+  readonly pageBuffers = new PageBuffers()
+
   constructor(options: RedisOptions & { replyMapping: 'legacy' }) {
-    super(options)
+    // Through Sentinels, and with TLS, ioredis connects by itself.
+    const connectsItself = options.sentinels !== undefined || options.tls !== undefined
+    super(connectsItself ? options : { ...options, Connector: OneBufferConnector })
     // By now ioredis listens to the new stream, and nothing can have come yet.
-    this.on('connect', () => frame(this.stream))
+    this.on('connect', () => frame(this.stream, this.pageBuffers))
   }
 
   override sendCommand(command: Command, stream?: Parameters<Redis['sendCommand']>[1]): unknown {
@@ -35,11 +42,11 @@ export class GatheringRedis extends Redis {
   }
 }
 
-function frame(stream: Redis['stream']): void {
+function frame(stream: Redis['stream'], buffers: PageBuffers): void {
   if (stream.destroyed) return
   const [decode] = stream.listeners('data') // ioredis puts its parser before whatever else listens.
   if (decode === undefined) throw new Error('ioredis does not read its connections as it did')
-  const framing = new PageFraming(decode as (bytes: Buffer) => void)
+  const framing = new PageFraming(decode as (bytes: Buffer) => void, buffers)
   stream.removeListener('data', decode as (bytes: Buffer) => void)
   stream.prependListener('data', (bytes: Buffer) => framing.write(bytes))
 }

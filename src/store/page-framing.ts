@@ -2,11 +2,16 @@
  * Hands pages past the client library's parser. What a poll reads behind its script (see poll-transaction.ts) arrives as
  * several strings and arrays for each SET; made into values one by one they cost the transmitter more than all else that a
  * page needs. Here a page becomes one string, bytes and all, in the stream of replies, and raw-page.ts finds the SETs in it.
+ * The parser is given copies: what was read is overwritten by the next read (one-buffer-connector.ts).
  * Source: the Redis serialization protocol, versions 2 and 3.
  */
+import type { PageBuffers } from './page-buffers.ts'
 
 /** How the reply to such a transaction begins: two parts, of which the first is the script's, with this word ahead. */
 const BEGINNING = Buffer.from('*2\r\n*13\r\n$4\r\npage\r\n')
+
+/** For `$`, as many digits as any length has, and the end of the line. */
+const HEADER_ROOM = 16
 
 const CR = 13
 const LF = 10
@@ -18,22 +23,25 @@ const STRINGS: ReadonlySet<number> = new Set(Buffer.from('$=!'))
 
 export class PageFraming {
   readonly #decode: (bytes: Buffer) => void
+  readonly #buffers: PageBuffers
   /** What came of a reply that is too short to tell what it will be. */
   #undecided: Buffer | undefined
   /** Parts of the current reply that are still to come, at any depth; 0 between replies. */
   #left = 0
   #page: 'none' | 'ahead' | 'inside' = 'none'
-  #pieces: Buffer[] = []
-  #pieceBytes = 0
+  /** What has come of the page, behind room for the header of the string that it becomes. */
+  #pageBytes: Buffer | undefined
+  #pageEnd = 0
   /** Of the current part: what remains of its content, or its header as far as it has come. */
   #skip = 0
   #type = 0
   #number = 0
   #isNegative = false
 
-  /** @param decode the parser of the client library. */
-  constructor(decode: (bytes: Buffer) => void) {
+  /** @param decode the parser of the client library, which may keep what it is given. */
+  constructor(decode: (bytes: Buffer) => void, buffers: PageBuffers) {
     this.#decode = decode
+    this.#buffers = buffers
   }
 
   write(chunk: Buffer): void {
@@ -45,7 +53,7 @@ export class PageFraming {
       if (this.#left === 0) {
         const isPage = begins(bytes, at)
         if (isPage === undefined) {
-          this.#undecided = bytes.subarray(at)
+          this.#undecided = Buffer.from(bytes.subarray(at))
           break
         }
         this.#page = isPage ? 'ahead' : 'none'
@@ -57,19 +65,18 @@ export class PageFraming {
       }
       at = this.#advance(bytes, at)
       if (this.#page === 'ahead' && this.#left === 1) {
-        this.#decode(bytes.subarray(from, at))
+        this.#decode(Buffer.from(bytes.subarray(from, at)))
         from = at
         this.#page = 'inside'
       } else if (this.#page === 'inside' && this.#left === 0) {
-        this.#keep(bytes.subarray(from, at))
+        this.#gather(bytes, from, at)
         from = at
         this.#handOn()
       }
     }
     if (from === at) return
-    const seen = from === 0 && at === bytes.length ? bytes : bytes.subarray(from, at)
-    if (this.#page === 'inside') this.#keep(seen)
-    else this.#decode(seen)
+    if (this.#page === 'inside') this.#gather(bytes, from, at)
+    else this.#decode(Buffer.from(bytes.subarray(from, at)))
   }
 
   /** Moves on within one part, to its end or to that of the bytes; ends of parts are counted. */
@@ -111,19 +118,30 @@ export class PageFraming {
     if (CONTAINERS.has(type) && number > 0) this.#left += type === MAP ? 2 * number : number
   }
 
-  #keep(piece: Buffer): void {
-    this.#pieces.push(piece)
-    this.#pieceBytes += piece.length
+  #gather(bytes: Buffer, start: number, end: number): void {
+    if (this.#pageBytes === undefined) {
+      this.#pageBytes = this.#buffers.take()
+      this.#pageEnd = HEADER_ROOM
+    }
+    let page = this.#pageBytes
+    while (page.length - this.#pageEnd < end - start) {
+      const longer = this.#buffers.grow(page)
+      this.#buffers.giveBack(page)
+      page = longer
+    }
+    this.#pageBytes = page
+    this.#pageEnd += bytes.copy(page, this.#pageEnd, start, end)
   }
 
-  /** The page's own last line ends the string that it is put into. */
+  /** As one piece, of which the parser then makes a part and no copy. The page's own last line ends the string. */
   #handOn(): void {
-    const pieces = this.#pieces
-    this.#decode(Buffer.from(`$${this.#pieceBytes - 2}\r\n`))
-    this.#pieces = []
-    this.#pieceBytes = 0
+    const bytes = this.#pageBytes!
+    const header = `$${this.#pageEnd - HEADER_ROOM - 2}\r\n`
+    const start = HEADER_ROOM - header.length
+    bytes.write(header, start, 'latin1')
+    this.#pageBytes = undefined
     this.#page = 'none'
-    for (const piece of pieces) this.#decode(piece)
+    this.#decode(bytes.subarray(start, this.#pageEnd))
   }
 }
 

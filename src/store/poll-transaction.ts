@@ -56,7 +56,7 @@ export function pollTransactionOn(redis: unknown): PollTransaction | undefined {
     const [script, read] = parts as readonly [Part, Part]
     if (script[0] === null && isPageReply(script[1])) {
       if (read[0] !== null) throw read[0]
-      const page = read[1] === null ? undefined : RawPage.of(read[1] as Buffer)
+      const page = read[1] === null ? undefined : RawPage.of(read[1] as Buffer, redis.pageBuffers)
       return { reply: script[1], page, unasked: [], readAtMs: 0 }
     }
     // A script that failed, as one that Redis has forgotten does, is the script alone's to report or to mend.

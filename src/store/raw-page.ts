@@ -4,6 +4,7 @@
  */
 import type { SetBytes } from '../protocol/poll-bytes.ts'
 import type { HandedOut } from './page.ts'
+import type { PageBuffers } from './page-buffers.ts'
 
 const CR = 13
 const ZERO = 48
@@ -29,8 +30,10 @@ export class RawPage implements SetBytes {
   readonly isPlain: boolean
   /** Milliseconds: when the first of them was appended. */
   readonly oldestMs: number
+  readonly #buffers: PageBuffers | undefined
 
-  private constructor(bytes: Buffer) {
+  private constructor(bytes: Buffer, buffers: PageBuffers | undefined) {
+    this.#buffers = buffers
     const cursor = new Cursor(bytes)
     cursor.at = bytes[0] === MAP ? 5 : 9
     cursor.text() // The key.
@@ -65,12 +68,17 @@ export class RawPage implements SetBytes {
 
   /**
    * @param answer what PageFraming made of XREADGROUP's answer.
+   * @param buffers that it was made in.
    * @returns undefined when nothing was read. @throws {Error} with the words of Redis
    */
-  static of(answer: Buffer): RawPage | undefined {
-    if (answer[0] === MAP || (answer[0] === ARRAY && answer[1] !== MINUS)) return new RawPage(answer)
+  static of(answer: Buffer, buffers?: PageBuffers): RawPage | undefined {
+    if (answer[0] === MAP || (answer[0] === ARRAY && answer[1] !== MINUS)) return new RawPage(answer, buffers)
     if (answer[0] === MINUS || answer[0] === BANG) throw new Error(answer.toString('utf8', 1))
     return undefined
+  }
+
+  release(): void {
+    this.#buffers?.giveBack(this.bytes)
   }
 
   list(): HandedOut[] {

@@ -55,6 +55,29 @@ describe('a busy receiver', () => {
     expect(await feed.stats()).toMatchObject({ delivered: names.length, acked: names.length, redelivered: 0 })
   })
 
+  it('is sent its own SETs and no other’s, however many are polled for at a time', async ({ skip }) => {
+    skip(isCluster(), 'a client of a cluster sends the script alone')
+    const feeds = await Promise.all(Array.from({ length: 8 }, () => lab.feed()))
+    const before = await transactions()
+    await Promise.all(
+      feeds.map(async feed => {
+        await feed.pollNow()
+        const tokens = new Map<string, string>()
+        for (let i = 0; i < 6 * PAGE; i++) tokens.set(`${feed.id}-${i}`, await feed.append(`${feed.id}-${i}`))
+        const seen: [string, string][] = []
+        let ack: readonly string[] = []
+        for (let more = true; more; ) {
+          const page = await feed.pollNow({ maxEvents: PAGE, ack })
+          seen.push(...page.sets)
+          ack = page.jtis
+          more = page.moreAvailable
+        }
+        expect(seen).toEqual([...tokens])
+      }),
+    )
+    expect(await transactions()).toBeGreaterThanOrEqual(before + 4 * feeds.length)
+  })
+
   it('is handed nothing once it is paused, and its queue is as it was', async () => {
     const { feed, jtis, first } = await busy()
     await feed.patch({ status: 'paused' })

@@ -8,7 +8,7 @@ import type { Receiver } from '../../store/receiver-store.ts'
 import type { Registry } from '../../store/registry.ts'
 import { type Authenticator, requireScope } from '../authenticate.ts'
 import { refuseCoding } from '../bodies.ts'
-import { limitWriting, onDisconnect } from '../disconnect.ts'
+import { limitWriting, onClosed } from '../disconnect.ts'
 import { poll as described } from '../schemas/receiving.ts'
 
 export interface PollRouteOptions {
@@ -49,9 +49,12 @@ export const pollRoute: FastifyPluginAsync<PollRouteOptions> = async (
       const receiver = request.receiver as Receiver
       const presence = new Presence()
       let answer: PollAnswer | undefined
-      onDisconnect(reply, () => {
-        presence.leave()
-        if (answer !== undefined) poll.giveBack(receiver, answer.sets)
+      onClosed(reply, {
+        onWritten: () => answer?.bytes?.release(),
+        onLeft: () => {
+          presence.leave()
+          if (answer !== undefined) poll.giveBack(receiver, answer.sets)
+        },
       })
       const parsed = parsePollRequest((request.body as Buffer | undefined) ?? Buffer.alloc(0))
       // A held poll would keep the bytes, and the socket's buffer that they are a slice of.

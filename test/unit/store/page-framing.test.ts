@@ -1,20 +1,24 @@
 /** Where a page begins and ends in the stream of replies, however the stream is cut. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { PageBuffers } from '../../../src/store/page-buffers.ts'
 import { PageFraming } from '../../../src/store/page-framing.ts'
 import { encode, type Reply, readGroupReply } from '../../support/resp.ts'
 
 /** What reaches the parser when the bytes come in pieces of these lengths, and then the rest. */
 function framed(bytes: Buffer, lengths: readonly number[]): Buffer {
   const seen: Buffer[] = []
-  const framing = new PageFraming(piece => seen.push(Buffer.from(piece)))
+  const framing = new PageFraming(piece => seen.push(piece), new PageBuffers())
+  // All reads are into one buffer.
+  const read = Buffer.alloc(bytes.length)
   let at = 0
-  for (const length of lengths) {
+  for (const length of [...lengths, bytes.length]) {
     if (at >= bytes.length) break
-    framing.write(bytes.subarray(at, at + length))
+    const count = bytes.copy(read, 0, at, at + length)
+    framing.write(read.subarray(0, count))
+    read.fill('!')
     at += length
   }
-  if (at < bytes.length) framing.write(bytes.subarray(at))
   return Buffer.concat(seen)
 }
 
