@@ -163,14 +163,15 @@ describe('the bounds of held polls', () => {
     const [feed, neighbour] = [await open(), await open()]
     const [theirs] = await neighbour.hold()
     const [oldest] = await feed.hold()
-    const [second] = await feed.hold()
-    const third = feed.poll()
+    // Of one each: the wake for the first SET may find the second too, and would give both to the older poll.
+    const [second] = await feed.hold({ maxEvents: 1 })
+    const third = feed.poll({ maxEvents: 1 })
     const released = await oldest
     expect([released?.status, released?.text]).toEqual([200, '{"sets":{}}'])
     expect((await feed.stats()).heldPolls).toBe(2)
     expect((await neighbour.stats()).heldPolls).toBe(1)
     const jtis = [await feed.publish(), await feed.publish()]
-    expect([(await second)?.jtis, (await third).jtis].flat()).toEqual(jtis)
+    expect([(await second)?.jtis, (await third).jtis]).toEqual(jtis.map(jti => [jti]))
     await neighbour.publish()
     expect((await theirs)?.jtis).toHaveLength(1)
   })
@@ -178,14 +179,14 @@ describe('the bounds of held polls', () => {
   it('in total release the oldest of the receiver that holds most', async () => {
     const { feed: open } = await openLab({ HELD_POLLS_MAX: '4' })
     const [modest, greedy] = [await open(), await open()]
-    const [first] = await modest.hold()
+    const [first] = await modest.hold({ maxEvents: 1 })
     const [oldest] = await greedy.hold()
     await greedy.hold()
     await greedy.hold()
-    const second = modest.poll()
+    const second = modest.poll({ maxEvents: 1 })
     expect((await oldest)?.text).toBe('{"sets":{}}')
     expect([(await greedy.stats()).heldPolls, (await modest.stats()).heldPolls]).toEqual([2, 2])
     const jtis = [await modest.publish(), await modest.publish()]
-    expect([(await first)?.jtis, (await second).jtis].flat()).toEqual(jtis)
+    expect([(await first)?.jtis, (await second).jtis]).toEqual(jtis.map(jti => [jti]))
   })
 })
