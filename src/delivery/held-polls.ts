@@ -46,11 +46,16 @@ interface Queue {
 
 /** Wakes after a reconnect: spread out, so that a restarted Redis is not met by all held polls at once. */
 const WAKES_AT_ONCE = 64
+/** Between a wake that the store failed and the next for the same receiver. */
+const FAILED_WAKE_AGAIN_MS = 500
 
 export class HeldPolls {
   readonly #options: HeldPollsOptions
   readonly #queues = new Map<string, Queue>()
   readonly #deadlines = new Deadlines()
+  /** Whose wake failed while they had more waiters: looked at together, when the timer rings. */
+  readonly #failed = new Set<string>()
+  #failedTimer: NodeJS.Timeout | undefined
   #count = 0
   #isDraining = false
 
@@ -151,6 +156,7 @@ export class HeldPolls {
   /** Ends every held poll as timed out, spread over `spreadMs`, and lets none in any more. */
   async drain(spreadMs: number): Promise<void> {
     this.#isDraining = true
+    clearTimeout(this.#failedTimer)
     const held = [...this.#queues.values()].flatMap(queue => [...queue.waiters])
     const steps = Math.max(1, Math.min(held.length, Math.floor(spreadMs / 20)))
     for (let step = 0; step < steps; step++) {
@@ -178,15 +184,28 @@ export class HeldPolls {
       try {
         page = await waiter.take()
       } catch (error) {
-        // A receiver that is gone has nothing for any of its waiters; a store that is away will wake them when it is back.
+        // A receiver that is gone has nothing for any of its waiters.
         waiter.end(error as Error)
-        if (error instanceof TransmitterError && error.code === 'store_unavailable') return
-        continue
+        if (!(error instanceof TransmitterError && error.code === 'store_unavailable')) continue
+        if (queue.waiters.size > 0) this.#wakeLater(waiter.receiver)
+        return
       }
       const found = page.count > 0 || page.moreAvailable
       if (found && !waiter.end(page)) waiter.giveBack(page)
       if (!page.moreAvailable && !queue.wakeAgain) return
     }
+  }
+
+  /** The subscription may stand all the same, and then nothing else wakes those who are left for what was just told. */
+  #wakeLater(receiver: string): void {
+    if (this.#isDraining) return
+    this.#failed.add(receiver)
+    this.#failedTimer ??= setTimeout(() => {
+      const receivers = [...this.#failed]
+      this.#failed.clear()
+      this.#failedTimer = undefined
+      void this.wakeAll(receivers)
+    }, FAILED_WAKE_AGAIN_MS).unref()
   }
 
   #add(waiter: Waiter): void {
