@@ -24,6 +24,7 @@ const REDIRECTIONS_MAX = 5
 const PLACED_AT_ONCE = 500
 
 interface Node {
+  readonly address: string
   readonly redis: Redis
   readonly channels: Set<string>
 }
@@ -114,15 +115,26 @@ export class Subscriber {
     const known = this.#nodes.get(address)
     if (known !== undefined) return known
     const redis = this.#target.openNode(address === '' ? undefined : address)
-    const node: Node = { redis, channels: new Set() }
+    const node: Node = { address, redis, channels: new Set() }
     this.#nodes.set(address, node)
     redis.on('smessage', (channel: string) => this.#listeners.onMessage(channel))
     redis.on('moved', () => this.#leaveMoved(node))
     redis.once('end', () => {
-      this.#nodes.delete(address)
+      this.#forget(node)
       this.#lose(node, [...node.channels])
     })
     return node
+  }
+
+  #leave(node: Node): void {
+    // At once, since closing takes a moment in which a new subscription would meet a closed connection.
+    this.#forget(node)
+    node.redis.disconnect()
+  }
+
+  /** Its address may have another connection by now. */
+  #forget(node: Node): void {
+    if (this.#nodes.get(node.address) === node) this.#nodes.delete(node.address)
   }
 
   /** The server ends the subscriptions of a slot that it no longer has; ioredis says only that it did. */
@@ -178,10 +190,10 @@ export class Subscriber {
   }
 
   #beat(): void {
-    for (const { redis, channels } of this.#nodes.values()) {
+    for (const node of this.#nodes.values()) {
       // A node that has nothing of ours any more, as after its slots moved away.
-      if (channels.size === 0 && this.#placing.size === 0) redis.disconnect()
-      else redis.ping().catch(() => redis.disconnect())
+      if (node.channels.size === 0 && this.#placing.size === 0) this.#leave(node)
+      else node.redis.ping().catch(() => this.#leave(node))
     }
   }
 }
