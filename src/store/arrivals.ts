@@ -14,7 +14,7 @@ interface Channel {
   readonly wake: string
   holders: number
   idleSinceMs: number
-  /** Rises with each notification, so that one between an empty poll and its registration is noticed. */
+  /** New with each notification, so that one between an empty poll and its registration is noticed. */
   notifications: number
 }
 
@@ -24,6 +24,8 @@ export class Arrivals {
   readonly #channels = new Map<string, Channel>()
   readonly #onArrival: (receiver: string) => void
   readonly #timer: NodeJS.Timeout
+  /** Of all channels together: one that was left and is made anew must not come to the number that it had before. */
+  #sequence = 0
 
   /**
    * @param onArrival called for each notification.
@@ -62,7 +64,7 @@ export class Arrivals {
   async hold(receiver: string): Promise<void> {
     let channel = this.#channels.get(receiver)
     if (channel === undefined) {
-      channel = { wake: this.#keys.of(receiver).wake, holders: 0, idleSinceMs: 0, notifications: 0 }
+      channel = { wake: this.#keys.of(receiver).wake, holders: 0, idleSinceMs: 0, notifications: ++this.#sequence }
       this.#channels.set(receiver, channel)
     }
     channel.holders += 1
@@ -93,7 +95,7 @@ export class Arrivals {
       const receiver = this.#keys.receiverOfWake(name)
       const channel = this.#channels.get(receiver)
       if (channel === undefined) continue
-      channel.notifications += 1
+      channel.notifications = ++this.#sequence
       if (channel.holders > 0) held.push(receiver)
     }
     return held
@@ -102,7 +104,7 @@ export class Arrivals {
   #arrived(receiver: string): void {
     const channel = this.#channels.get(receiver)
     if (channel === undefined) return
-    channel.notifications += 1
+    channel.notifications = ++this.#sequence
     if (channel.holders > 0) this.#onArrival(receiver)
   }
 

@@ -1,5 +1,5 @@
 /** Subscriptions of thousands of held polls while Redis goes and comes back: bounded, and none is forgotten. */
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { Arrivals } from '../../src/store/arrivals.ts'
 import { parseRedisUrl } from '../../src/store/connection.ts'
 import { keysFor } from '../../src/store/keys.ts'
@@ -11,6 +11,7 @@ const redis = connect({}, server.url)
 const keys = keysFor('arrivals')
 const open: Arrivals[] = []
 afterEach(() => {
+  vi.useRealTimers()
   for (const arrivals of open.splice(0)) arrivals.close()
 })
 
@@ -48,6 +49,23 @@ describe('10 000 subscriptions', () => {
         .trim()
         .split('\n'),
     ).toHaveLength(1)
+  })
+})
+
+describe('the mark of a receiver', () => {
+  it('does not come again once the channel was left, since notifications were missed', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] })
+    const { arrivals } = arrivalsHere()
+    await arrivals.hold('left')
+    arrivals.release('left')
+    const mark = arrivals.mark('left')
+    expect(mark).toBeDefined()
+    vi.advanceTimersByTime(30_000)
+    expect(arrivals.mark('left')).toBeUndefined()
+    await tell('left')
+    await arrivals.hold('left')
+    expect(arrivals.mark('left')).toBeDefined()
+    expect(arrivals.mark('left')).not.toBe(mark)
   })
 })
 
