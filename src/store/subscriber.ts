@@ -100,6 +100,12 @@ export class Subscriber {
           return
         }
         if (node.redis.status === 'end') throw new Error('Connection is closed.')
+        if (!isConfirmed(node, channel)) {
+          // The slot moved just now: the server ended the subscription before its confirmation got here.
+          if (redirections === REDIRECTIONS_MAX) throw new Error('Too many Cluster redirections.')
+          await this.#topology.refresh()
+          continue
+        }
         this.#channels.set(channel, node)
         node.channels.add(channel)
         return
@@ -139,13 +145,9 @@ export class Subscriber {
 
   /** The server ends the subscriptions of a slot that it no longer has; ioredis says only that it did. */
   #leaveMoved(node: Node): void {
-    const { condition } = node.redis as unknown as {
-      condition?: { subscriber?: false | { channels(kind: string): string[] } }
-    }
-    const left = new Set(condition?.subscriber ? condition.subscriber.channels('ssubscribe') : [])
     this.#lose(
       node,
-      [...node.channels].filter(channel => !left.has(channel)),
+      [...node.channels].filter(channel => !isConfirmed(node, channel)),
     )
   }
 
@@ -196,4 +198,12 @@ export class Subscriber {
       else node.redis.ping().catch(() => this.#leave(node))
     }
   }
+}
+
+/** By what ioredis keeps for itself, which lists channels only all at once: too slow to ask for each of thousands. */
+function isConfirmed({ redis }: Node, channel: string): boolean {
+  const { condition } = redis as unknown as {
+    condition?: { subscriber?: false | { set: { ssubscribe: Record<string, true> } } }
+  }
+  return condition?.subscriber ? condition.subscriber.set.ssubscribe[channel] === true : false
 }

@@ -1,7 +1,8 @@
 /** Where subscriptions are placed, and that none counts as standing that does not. */
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { parseRedisUrl } from '../../src/store/connection.ts'
 import { Subscriber } from '../../src/store/subscriber.ts'
+import { startMovingRedis } from '../support/moving-redis.ts'
 import { connect, startPrivateRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
 
@@ -38,5 +39,16 @@ describe('a connection without subscriptions', () => {
     await subscriber.subscribe('third')
     expect(await connections()).toBe(2)
     expect([subscriber.isSubscribed('second'), subscriber.isSubscribed('third')]).toEqual([true, true])
+  })
+})
+
+describe('a subscription that the server ends as it confirms it', () => {
+  it('is asked for again before it counts as standing', async () => {
+    const moving = await startMovingRedis()
+    onTestFinished(() => moving.close())
+    const subscriber = subscriberAt(moving.url)
+    await subscriber.subscribe('moved')
+    expect(subscriber.isSubscribed('moved')).toBe(true)
+    expect([moving.asked(), moving.isSubscribed()]).toEqual([2, true])
   })
 })
