@@ -91,7 +91,9 @@ export class Subscriber {
 
   async #subscribeWhereItBelongs(channel: string): Promise<void> {
     for (let redirections = 0; ; redirections++) {
-      const node = this.#node(this.#topology.addressOf(channel))
+      const address = await this.#ownerOf(channel)
+      if (this.#closed.signal.aborted) throw new Error('Connection is closed.')
+      const node = this.#node(address)
       try {
         await node.redis.ssubscribe(channel)
         if (!this.#channels.has(channel)) {
@@ -115,6 +117,12 @@ export class Subscriber {
         void this.#topology.refresh()
       }
     }
+  }
+
+  /** Asks where it is unknown: any node that is a replica of the owner takes a subscription without a word. */
+  async #ownerOf(channel: string): Promise<string> {
+    if (this.#target.kind === 'cluster' && this.#topology.addressOf(channel) === '') await this.#topology.refresh()
+    return this.#topology.addressOf(channel)
   }
 
   #node(address: string): Node {
