@@ -19,6 +19,8 @@ export interface SubscriberListeners {
 
 /** A server that went without closing its connections is noticed within this and the time limit of a command. */
 const HEARTBEAT_MS = 5000
+/** So many heartbeats between two looks at whether subscriptions stand where they belong: a minute. */
+const STRAYS_EVERY_BEATS = 12
 const REDIRECTIONS_MAX = 5
 /** Channels placed anew beside each other, so that a server that just came back is not flooded. */
 const PLACED_AT_ONCE = 500
@@ -40,6 +42,7 @@ export class Subscriber {
   readonly #closed = new AbortController()
   readonly #heartbeat: NodeJS.Timeout
   #isRestoring = false
+  #beats = 0
 
   constructor(target: RedisTarget, listeners: SubscriberListeners) {
     this.#target = target
@@ -204,6 +207,21 @@ export class Subscriber {
       // A node that has nothing of ours any more, as after its slots moved away.
       if (node.channels.size === 0 && this.#placing.size === 0) this.#leave(node)
       else node.redis.ping().catch(() => this.#leave(node))
+    }
+    this.#beats += 1
+    if (this.#target.kind === 'cluster' && this.#beats % STRAYS_EVERY_BEATS === 0) void this.#leaveStrays()
+  }
+
+  /** A subscription may have been placed by what a node believed that was behind; a replica never says so. */
+  async #leaveStrays(): Promise<void> {
+    await this.#topology.refresh()
+    for (const node of this.#nodes.values()) {
+      const strays = [...node.channels].filter(channel => {
+        const owner = this.#topology.addressOf(channel)
+        return owner !== '' && owner !== node.address
+      })
+      for (const channel of strays) node.redis.sunsubscribe(channel).catch(() => {})
+      this.#lose(node, strays)
     }
   }
 }
