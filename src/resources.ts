@@ -4,7 +4,14 @@ import { type EmbeddedRedis, startEmbeddedRedis } from './embedded/server.ts'
 import { AuditStore } from './store/audit-store.ts'
 import { confirmLevel, requireFsync } from './store/confirm.ts'
 import { ConfirmedScripts } from './store/confirmed-scripts.ts'
-import { type Client, type Purpose, parseRedisUrl, type RedisTarget, singleTarget } from './store/connection.ts'
+import {
+  type Client,
+  type Purpose,
+  parseRedisUrl,
+  prepared,
+  type RedisTarget,
+  singleTarget,
+} from './store/connection.ts'
 import { Epoch } from './store/epoch.ts'
 import { KeyStore } from './store/key-store.ts'
 import { type Keys, keysFor } from './store/keys.ts'
@@ -57,8 +64,7 @@ export async function openResources(config: Config, logger: Logger): Promise<Res
     // BullMQ makes connections of this one, and closes them only while Redis is there.
     const duplicate = client.duplicate.bind(client) as (...options: []) => Client
     client.duplicate = ((...options: []) => {
-      const copy = duplicate(...options)
-      copy.on('error', () => {})
+      const copy = prepared(duplicate(...options))
       opened.defer(() => copy.disconnect())
       return copy
     }) as never

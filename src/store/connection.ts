@@ -79,9 +79,9 @@ export function singleTarget(options: RedisOptions, kind: 'single' | 'sentinel' 
     open: purpose => {
       // Requests come many at a time; the others' commands are few, and BullMQ duplicates its connections itself.
       const Connection = purpose === 'requests' ? GatheringRedis : Redis
-      return quiet(new Connection({ ...options, ...optionsFor(purpose), replyMapping: 'legacy' }))
+      return prepared(new Connection({ ...options, ...optionsFor(purpose), replyMapping: 'legacy' }))
     },
-    openNode: () => quiet(new Redis({ ...options, ...nodeOptions })),
+    openNode: () => prepared(new Redis({ ...options, ...nodeOptions })),
   }
 }
 
@@ -100,12 +100,12 @@ function clusterTarget(seeds: { host: string; port: number }[], redisOptions: Re
         // A certificate names what the URL names, and not the address that it was found at.
         ...(redisOptions.tls === undefined ? {} : { dnsLookup: keepName }),
       }
-      const cluster = quiet(new Cluster(seeds, options))
+      const cluster = prepared(new Cluster(seeds, options))
       return purpose === 'requests' ? withDeadline(cluster, COMMAND_TIMEOUT_MS) : cluster
     },
     openNode(address) {
       const node = address === undefined ? seeds[turn++ % seeds.length] : nodeAt(address)
-      return quiet(new Redis({ ...redisOptions, ...node, ...nodeOptions }))
+      return prepared(new Redis({ ...redisOptions, ...node, ...nodeOptions }))
     },
   }
 }
@@ -166,9 +166,32 @@ export function backOff(attempt: number): number {
   return Math.min(50 * 2 ** Math.min(attempt, 5), 1000) * (0.5 + Math.random() / 2)
 }
 
-/** Without a listener every failed attempt to connect would be printed; each command reports its own failure. */
-function quiet<T extends Client>(client: T): T {
+/** What every connection needs, copies made of one included. */
+export function prepared<T extends Client>(client: T): T {
+  // Without a listener every failed attempt to connect would be printed; each command reports its own failure.
   client.on('error', () => {})
+  return endsWhileWaiting(client)
+}
+
+/**
+ * ioredis, told to disconnect while it waits for its next attempt, cancels that and then waits for a connection to close
+ * that is closed already: no 'end' ever comes. BullMQ waits for one without a limit (taskforcesh/bullmq#4656).
+ */
+function endsWhileWaiting<T extends Client>(client: T): T {
+  const disconnect = client.disconnect.bind(client)
+  client.disconnect = (reconnect = false) => {
+    const isWaiting = client.status === 'reconnecting'
+    disconnect(reconnect)
+    if (reconnect || !isWaiting) return
+    const left = client.status
+    process.nextTick(() => {
+      // BullMQ connects a client of a cluster anew right after this: that one is not to be ended.
+      if (client.status !== left) return
+      // What has not begun to connect is ended at once; nor is anything under way here any more.
+      client.status = 'wait'
+      disconnect()
+    })
+  }
   return client
 }
 

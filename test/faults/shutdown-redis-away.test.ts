@@ -1,7 +1,9 @@
-/** SIGTERM while Redis is away: the process ends all the same, within its grace period and with 0. */
-import { expect, it } from 'vitest'
+/** SIGTERM while Redis is away, or just back: the process ends all the same, within its grace period and with 0. */
+import { describe, expect, it } from 'vitest'
+import { QUEUES } from '../../src/jobs.ts'
 import { openLab } from '../support/feed.ts'
 import { startPrivateRedis } from '../support/redis.ts'
+import type { TransmitterProcess } from '../support/transmitter-process.ts'
 import { until } from '../support/until.ts'
 
 const server = await startPrivateRedis()
@@ -22,4 +24,37 @@ it.for([
   expect([200, 503]).toContain((await held)?.status)
   await give()
   await until('Redis is back', async () => (await feed.pollNow()).status === 200)
+})
+
+/** Of the connection that workers share and of the worker's own together: by then each waits for about a second. */
+const ATTEMPTS_UNTIL_SLOW = 14
+
+/** One for each queue: only a worker that has begun to wait for jobs has to be woken from it. */
+async function workersWaiting(): Promise<boolean> {
+  return Number(/blocked_clients:(\d+)/.exec(await lab.redis.info('clients'))?.[1]) >= QUEUES.length
+}
+
+function attemptsOf(child: TransmitterProcess, queue: string): number {
+  return child.lines.filter(line => line.queue === queue && line.msg === 'worker cannot reach Redis').length
+}
+
+describe('of a long grace period nothing is used up for connections that wait for their next attempt', () => {
+  it.for([
+    ['away', async () => {}],
+    ['just back', () => server.start()],
+  ] as const)('Redis is %s', { timeout: 40_000 }, async ([, give]) => {
+    const child = await lab.spawn(['public', 'internal', 'workers'], { SHUTDOWN_GRACE_MS: '25000', LOG_LEVEL: 'debug' })
+    await until('the workers wait for jobs', workersWaiting)
+    await server.kill()
+    try {
+      await until('attempts are far apart', () => attemptsOf(child, 'redelivery') >= ATTEMPTS_UNTIL_SLOW, 15_000)
+      await give()
+      const startedAt = performance.now()
+      expect(await child.terminate()).toBe(0)
+      expect(performance.now() - startedAt).toBeLessThan(5000)
+    } finally {
+      await server.kill() // Whether or not it was given back.
+      await server.start()
+    }
+  })
 })
