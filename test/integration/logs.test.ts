@@ -1,11 +1,10 @@
 /** Logs of a transmitter in a process of its own: one JSON object a line, found by the id that an answer carries. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, expect, it } from 'vitest'
+import { afterAll, expect, it, vi } from 'vitest'
 import { openKeyRing } from '../../src/signing/key-ring.ts'
 import { startPrivateRedis, testPrefix } from '../support/redis.ts'
 import { until } from '../support/until.ts'
@@ -18,6 +17,13 @@ afterAll(async () => {
   for (const child of children) child.kill('SIGKILL')
   await rm(directory, { recursive: true, force: true })
 })
+
+const LISTENS_WITHIN_MS = 20_000
+/** Less than half the grace period: workers that do not end are given up then, and are not to get that far. */
+const STOPPED_WITHIN_MS = 10_000
+const BACK_WITHIN_MS = 10_000
+// Longer than all that a test waits for, so that what was not seen is named.
+vi.setConfig({ testTimeout: 2 * (LISTENS_WITHIN_MS + STOPPED_WITHIN_MS) + BACK_WITHIN_MS + 20_000 })
 
 interface Line {
   readonly level: number
@@ -51,16 +57,16 @@ async function start(env: Record<string, string>) {
       .split('\n')
       .slice(0, -1)
       .map(line => JSON.parse(line) as Line)
-  const listening = await until('it listens', () => lines().find(({ msg }) => msg === 'listening'), 20_000)
+  const listening = await until('it listens', () => lines().find(({ msg }) => msg === 'listening'), LISTENS_WITHIN_MS)
   return {
     lines,
     urls: listening as unknown as { public: string; internal: string },
     async stop() {
-      const closed = once(child, 'close')
+      child.once('close', () => children.delete(child))
       child.kill('SIGTERM')
-      const [code] = await closed
-      children.delete(child)
-      return code as number
+      // Its output with it: what it says at the end counts.
+      await until('it has stopped', () => !children.has(child), STOPPED_WITHIN_MS)
+      return child.exitCode
     },
   }
 }
@@ -97,7 +103,7 @@ it('tells once of a Redis that is lost, once that it is back, and bounds what re
     expect(answers.map(({ status }) => status)).toEqual(new Array(100).fill(503))
   }
   await redis.start()
-  await until('it is back', () => about('is back').length === 2, 10_000)
+  await until('it is back', () => about('is back').length === 2, BACK_WITHIN_MS)
   expect(
     about('is lost')
       .map(({ purpose }) => purpose)
