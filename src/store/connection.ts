@@ -180,7 +180,9 @@ export function prepared<T extends Client>(client: T): T {
 function endsWhileWaiting<T extends Client>(client: T): T {
   const disconnect = client.disconnect.bind(client)
   client.disconnect = (reconnect = false) => {
-    const isWaiting = client.status === 'reconnecting'
+    // A cluster's nodes may end after it began to wait, which changes its status and not that it waits.
+    const { reconnectTimeout } = client as unknown as { readonly reconnectTimeout?: NodeJS.Timeout | null }
+    const isWaiting = client.status === 'reconnecting' || (reconnectTimeout ?? null) !== null
     disconnect(reconnect)
     if (reconnect || !isWaiting) return
     const left = client.status

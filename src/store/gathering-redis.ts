@@ -23,6 +23,11 @@ export class GatheringRedis extends Redis {
     this.on('connect', () => frame(this.stream, this.pageBuffers))
   }
 
+  /** ioredis would make one of another kind, which reads into one buffer as well and does not copy what it keeps. */
+  override duplicate(): never {
+    throw new Error('a connection for requests is opened, not duplicated')
+  }
+
   override sendCommand(command: Command, stream?: Parameters<Redis['sendCommand']>[1]): unknown {
     if (stream === undefined && command.inTransaction) {
       // A part of a transaction that ioredis would send again by itself, as after READONLY: outside of MULTI it must not run.

@@ -10,13 +10,13 @@ import { AbstractConnector, type RedisOptions } from 'ioredis'
 const READ_BYTES = 65_536
 
 export class OneBufferConnector extends AbstractConnector {
-  readonly #address: { host: string; port: number; family?: number }
+  readonly #address: { path: string } | { host: string; port: number; family?: number }
 
   /** @param options those of ioredis, which says nothing of their type here. */
   constructor(options: unknown) {
-    const { host = 'localhost', port = 6379, family, disconnectTimeout = 2000 } = options as RedisOptions
+    const { path, host = 'localhost', port = 6379, family, disconnectTimeout = 2000 } = options as RedisOptions
     super(disconnectTimeout)
-    this.#address = { host, port, ...(family === undefined ? {} : { family }) }
+    this.#address = path ? { path } : { host, port, ...(family === undefined ? {} : { family }) }
   }
 
   override async connect(): ReturnType<AbstractConnector['connect']> {

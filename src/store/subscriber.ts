@@ -43,6 +43,8 @@ export class Subscriber {
   readonly #heartbeat: NodeJS.Timeout
   #isRestoring = false
   #beats = 0
+  /** Channels that stood on the wrong node at the last look, with the address of the right one. */
+  #strays = new Map<string, string>()
 
   constructor(target: RedisTarget, listeners: SubscriberListeners) {
     this.#target = target
@@ -215,11 +217,17 @@ export class Subscriber {
   /** A subscription may have been placed by what a node believed that was behind; a replica never says so. */
   async #leaveStrays(): Promise<void> {
     await this.#topology.refresh()
+    const before = this.#strays
+    this.#strays = new Map()
     for (const node of this.#nodes.values()) {
-      const strays = [...node.channels].filter(channel => {
+      const found = [...node.channels].filter(channel => {
         const owner = this.#topology.addressOf(channel)
-        return owner !== '' && owner !== node.address
+        if (owner === '' || owner === node.address) return false
+        this.#strays.set(channel, owner)
+        return true
       })
+      // The node that was asked may be what is behind: only what two looks agree about is moved.
+      const strays = found.filter(channel => before.get(channel) === this.#strays.get(channel))
       for (const channel of strays) node.redis.sunsubscribe(channel).catch(() => {})
       this.#lose(node, strays)
     }
