@@ -1,6 +1,7 @@
 /**
  * A connection for what many requests ask at a time. The commands of one turn of the event loop leave in one write: each
- * command of ioredis is a write of its own, and with it a system call, which showed as a sixth of a poll. And pages are
+ * command of ioredis is a write of its own, and with it a system call, which showed as a sixth of a poll. A transaction
+ * leaves at once, since a page is worth a system call, and Redis can begin while the next request is read. And pages are
  * handed past the parser (see page-framing.ts).
  */
 import { type Command, Redis, type RedisOptions } from 'ioredis'
@@ -35,7 +36,8 @@ export class GatheringRedis extends Redis {
       return command.promise
     }
     const own = this.stream
-    if (this.#gathering === undefined && own?.writable === true) {
+    // What has a stream of its own is gathered by ioredis: a pipeline, or a transaction.
+    if (stream === undefined && this.#gathering === undefined && own?.writable === true) {
       own.cork()
       this.#gathering = own
       setImmediate(() => {

@@ -6,6 +6,7 @@
 import { GatheringRedis } from './gathering-redis.ts'
 import { RawPage } from './raw-page.ts'
 import type { ScriptArgument } from './scripts.ts'
+import { Turns } from './turns.ts'
 
 export interface PollAndRead {
   /** What the script answered. */
@@ -31,10 +32,16 @@ interface Transaction {
   exec(): Promise<readonly Part[] | null>
 }
 
+/** Enough that Redis always has the next, also some milliseconds away; eight, two connections of them, were all there is. */
+const AT_ONCE = 4
+/** What an overloaded Redis costs at the most beyond the time-out of a command. */
+const TURN_WITHIN_MS = 250
+
 /** For connections that hand pages past the parser; @returns undefined for others. */
 export function pollTransactionOn(redis: unknown): PollTransaction | undefined {
   if (!(redis instanceof GatheringRedis)) return undefined
   let isAllowed: boolean | undefined
+  const turns = new Turns(AT_ONCE, TURN_WITHIN_MS)
   return async (keys, args, limit) => {
     isAllowed ??= await mayUseTransactions(redis)
     if (isAllowed !== true) return undefined
@@ -44,7 +51,7 @@ export function pollTransactionOn(redis: unknown): PollTransaction | undefined {
     transaction.xreadgroupBuffer('GROUP', 'poll', 'inflight', 'COUNT', limit, 'STREAMS', log, '>')
     let parts: readonly Part[] | null
     try {
-      parts = await transaction.exec()
+      parts = await turns.run(() => transaction.exec())
     } catch (error) {
       const texts = textsOf(error)
       // Not allowed to this user any more: what is between MULTI and EXEC is then done all the same, one by one.

@@ -268,3 +268,21 @@ describe('a Redis that is slow to answer', () => {
     expect([jtis(page), page.sets[0]?.attempt]).toEqual([names(3 * PAGE, 4 * PAGE), 1])
   })
 })
+
+describe('a Redis that does not answer, asked for more pages than may be under way', () => {
+  it('keeps none of their callers waiting for longer than two seconds', async () => {
+    const server = await startPrivateRedis()
+    const admin = connect({ replyMapping: 'legacy' }, server.url)
+    const own = scriptsOn(connectForRequests(server.url))
+    const [ownStore, ownOther] = [new SetStore(own, keys), new SetStore(scriptsOn(admin), keys)]
+    const ids: string[] = []
+    for (let i = 0; i < 10; i++) {
+      ids.push(await busy({ receivers: new ReceiverStore(admin, own, keys), store: ownStore, other: ownOther }))
+    }
+    await admin.client('PAUSE', 60_000, 'ALL')
+    const startedMs = performance.now()
+    const polls = await Promise.allSettled(ids.map(id => ownStore.poll(id, step(), limits)))
+    expect(performance.now() - startedMs).toBeLessThan(2000)
+    for (const poll of polls) expect(poll).toMatchObject({ reason: { code: 'store_unavailable' } })
+  })
+})
