@@ -39,8 +39,12 @@ export class GatheringRedis extends Redis {
       command.reject(new Error('Command aborted due to connection close'))
       return command.promise
     }
-    // What has a stream of its own is gathered by ioredis: a pipeline, or a transaction.
-    if (stream !== undefined) return super.sendCommand(command, stream)
+    if (stream !== undefined) {
+      // Gathered by ioredis, which writes all of a pipeline or a transaction with its last command.
+      const answer = super.sendCommand(command, stream)
+      if (command.name === 'exec') this.#send()
+      return answer
+    }
     if (this.#gathering === undefined && this.stream?.writable === true) this.#gather(this.stream)
     const answer = super.sendCommand(command)
     this.#gathered += 1

@@ -32,16 +32,19 @@ interface Transaction {
   exec(): Promise<readonly Part[] | null>
 }
 
-/** Enough that Redis always has the next, also some milliseconds away; eight, two connections of them, were all there is. */
-const AT_ONCE = 4
+/**
+ * SETs asked for on a connection before its next transaction waits: four pages of a hundred, two connections of which keep
+ * a Redis busy that is five milliseconds away.
+ */
+const SETS_UNDER_WAY = 400
 /** What an overloaded Redis costs at the most beyond the time-out of a command. */
-const TURN_WITHIN_MS = 250
+const TURN_WITHIN_MS = 150
 
 /** For connections that hand pages past the parser; @returns undefined for others. */
 export function pollTransactionOn(redis: unknown): PollTransaction | undefined {
   if (!(redis instanceof GatheringRedis)) return undefined
   let isAllowed: boolean | undefined
-  const turns = new Turns(AT_ONCE, TURN_WITHIN_MS)
+  const turns = new Turns(SETS_UNDER_WAY, TURN_WITHIN_MS)
   return async (keys, args, limit) => {
     isAllowed ??= await mayUseTransactions(redis)
     if (isAllowed !== true) return undefined
@@ -49,17 +52,21 @@ export function pollTransactionOn(redis: unknown): PollTransaction | undefined {
     const transaction = redis.multi() as unknown as Transaction
     transaction.setstream_poll(keys.length, ...keys, ...args)
     transaction.xreadgroupBuffer('GROUP', 'poll', 'inflight', 'COUNT', limit, 'STREAMS', log, '>')
-    let parts: readonly Part[] | null
-    try {
-      parts = await turns.run(() => transaction.exec())
-    } catch (error) {
-      const texts = textsOf(error)
-      // Not allowed to this user any more: what is between MULTI and EXEC is then done all the same, one by one.
-      isAllowed = !texts.some(isForbidden)
-      // Refused as a whole: the script alone is sent again where that helps, and says why where it does not.
-      if (!isAllowed || texts[0]!.startsWith('EXECABORT')) return undefined
-      throw error
-    }
+    const parts = await turns.run(limit, async () => {
+      // Refused to one before, while this one waited: sent all the same, its parts would be done one by one.
+      if (isAllowed !== true) return undefined
+      try {
+        return await transaction.exec()
+      } catch (error) {
+        const texts = textsOf(error)
+        // Not allowed to this user any more: what is between MULTI and EXEC is then done all the same, one by one.
+        isAllowed = !texts.some(isForbidden)
+        // Refused as a whole: the script alone is sent again where that helps, and says why where it does not.
+        if (!isAllowed || texts[0]!.startsWith('EXECABORT')) return undefined
+        throw error
+      }
+    })
+    if (parts === undefined) return undefined
     const [script, read] = parts as readonly [Part, Part]
     if (script[0] === null && isPageReply(script[1])) {
       if (read[0] !== null) throw read[0]

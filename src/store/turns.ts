@@ -9,7 +9,7 @@ export class Turns {
   readonly #waiting = new Set<() => void>()
 
   /**
-   * @param most calls under way at a time
+   * @param most sizes under way, added up, from which on calls wait
    * @param waitMs after which a call goes all the same: what does not answer must not be waited for in turns
    */
   constructor(most: number, waitMs: number) {
@@ -18,28 +18,27 @@ export class Turns {
   }
 
   /** @throws what the call throws */
-  async run<Answer>(call: () => Promise<Answer>): Promise<Answer> {
-    if (this.#underWay < this.#most) this.#underWay += 1
-    else await this.#turn()
+  async run<Answer>(size: number, call: () => Promise<Answer>): Promise<Answer> {
+    if (this.#underWay < this.#most) this.#underWay += size
+    else await this.#turn(size)
     try {
       return await call()
     } finally {
-      this.#underWay -= 1
+      this.#underWay -= size
       // Before the answer is looked at, which takes as long as the next call does.
-      if (this.#underWay < this.#most) this.#oldest()?.()
+      for (const go of this.#waiting) {
+        if (this.#underWay >= this.#most) break
+        go()
+      }
     }
   }
 
-  #oldest(): (() => void) | undefined {
-    return this.#waiting.values().next().value
-  }
-
-  #turn(): Promise<void> {
+  #turn(size: number): Promise<void> {
     return new Promise(resolve => {
       const go = () => {
         clearTimeout(timer)
         this.#waiting.delete(go)
-        this.#underWay += 1
+        this.#underWay += size
         resolve()
       }
       const timer = setTimeout(go, this.#waitMs)

@@ -25,13 +25,20 @@ describe.skipIf(isCluster())('commands over a connection for requests', () => {
     expect(unsent()).toBe(0)
   })
 
-  it('leave at once when they are a transaction', async () => {
+  it('leave at once when they are a transaction, and with it what was given before', async () => {
     const { redis, unsent } = await open()
     const written = redis.stream.bytesWritten
-    const answer = redis.multi().ping().exec()
+    const answers: Promise<unknown>[] = [redis.multi().ping().exec()]
     expect(redis.stream.bytesWritten).toBeGreaterThan(written)
     expect(unsent()).toBe(0)
-    await answer
+    answers.push(redis.ping())
+    expect(unsent()).toBeGreaterThan(0)
+    answers.push(redis.multi().ping().exec())
+    expect(unsent()).toBe(0)
+    answers.push(redis.ping())
+    expect(unsent()).toBeGreaterThan(0)
+    await Promise.all(answers)
+    expect(unsent()).toBe(0)
   })
 
   it('reach Redis in the order in which they were given, also those around a transaction', async () => {

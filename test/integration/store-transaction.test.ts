@@ -269,20 +269,40 @@ describe('a Redis that is slow to answer', () => {
   })
 })
 
-describe('a Redis that does not answer, asked for more pages than may be under way', () => {
-  it('keeps none of their callers waiting for longer than two seconds', async () => {
-    const server = await startPrivateRedis()
+describe('more pages than may be under way', () => {
+  /** Twenty of these go at once. */
+  const RECEIVERS = 30
+
+  /** Receivers with a page each that a transaction may read, on a connection that has read one so. */
+  async function manyBusy(server: { url: string }, user = '') {
     const admin = connect({ replyMapping: 'legacy' }, server.url)
-    const own = scriptsOn(connectForRequests(server.url))
+    if (user !== '') await admin.acl('SETUSER', user, 'on', '>secret', '~*', '&*', '+@all')
+    const url = user === '' ? server.url : server.url.replace('//', `//${user}:secret@`)
+    const own = scriptsOn(connectForRequests(url))
     const [ownStore, ownOther] = [new SetStore(own, keys), new SetStore(scriptsOn(admin), keys)]
+    const on = { receivers: new ReceiverStore(admin, own, keys), store: ownStore, other: ownOther }
     const ids: string[] = []
-    for (let i = 0; i < 10; i++) {
-      ids.push(await busy({ receivers: new ReceiverStore(admin, own, keys), store: ownStore, other: ownOther }))
-    }
+    for (let i = 0; i < RECEIVERS; i++) ids.push(await busy(on))
+    await admin.config('RESETSTAT')
+    await ownStore.poll(await busy(on), step(), limits)
+    expect(await admin.info('commandstats')).toContain('cmdstat_exec:calls=2,') // One was empty, to see whether it may.
+    return { admin, ids, ownStore }
+  }
+
+  it('keep none of those who asked waiting for longer than two seconds when Redis does not answer', async () => {
+    const { admin, ids, ownStore } = await manyBusy(await startPrivateRedis())
     await admin.client('PAUSE', 60_000, 'ALL')
     const startedMs = performance.now()
     const polls = await Promise.allSettled(ids.map(id => ownStore.poll(id, step(), limits)))
     expect(performance.now() - startedMs).toBeLessThan(2000)
     for (const poll of polls) expect(poll).toMatchObject({ reason: { code: 'store_unavailable' } })
+  })
+
+  it('are read by the script alone once a transaction before them was refused', async () => {
+    const { admin, ids, ownStore } = await manyBusy(await startPrivateRedis(), 'polls')
+    await admin.acl('SETUSER', 'polls', '-multi')
+    const pages = await Promise.all(ids.map(id => ownStore.poll(id, step(), limits)))
+    // Sent in parts, as those before them, it would have been the page after this one.
+    expect(pages.slice(20).map(jtis)).toEqual(Array.from({ length: RECEIVERS - 20 }, () => names(PAGE, 2 * PAGE)))
   })
 })

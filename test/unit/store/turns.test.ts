@@ -11,9 +11,9 @@ const WAIT_MS = 250
 function openTurns(most: number) {
   const turns = new Turns(most, WAIT_MS)
   const begun: string[] = []
-  const call = (name: string) => {
+  const call = (name: string, size = 1) => {
     const { promise, resolve, reject } = Promise.withResolvers<string>()
-    const answer = turns.run(() => {
+    const answer = turns.run(size, () => {
       begun.push(name)
       return promise
     })
@@ -61,6 +61,23 @@ describe('calls that take turns', () => {
     a.fail()
     await expect(a.answer).rejects.toThrow('a failed')
     expect(begun).toEqual(['a', 'b'])
+  })
+
+  it('count by their sizes: several small ones follow a large one, which waits for none of its size', async () => {
+    const { begun, call } = openTurns(4)
+    const first = call('small', 3)
+    const large = call('large', 10)
+    const rest = ['b', 'c', 'd'].map(name => call(name, 2))
+    expect(begun).toEqual(['small', 'large'])
+    first.end()
+    await settle()
+    expect(begun).toEqual(['small', 'large'])
+    large.end()
+    await settle()
+    expect(begun).toEqual(['small', 'large', 'b', 'c'])
+    for (const { end } of rest) end()
+    await settle()
+    expect(begun).toEqual(['small', 'large', 'b', 'c', 'd'])
   })
 
   it('begin after the longest wait though none ended', async () => {
