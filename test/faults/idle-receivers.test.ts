@@ -5,6 +5,7 @@ import { keysFor } from '../../src/store/keys.ts'
 import { ReceiverStore } from '../../src/store/receiver-store.ts'
 import { scriptsOn } from '../../src/store/scripts.ts'
 import { callAdmin, openLab } from '../support/feed.ts'
+import { commandsDuring } from '../support/monitor.ts'
 import { connect, startPrivateRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
 
@@ -19,14 +20,6 @@ async function createIdle(redis: Redis, prefix: string): Promise<void> {
   const eventTypes = ['https://events.example/never']
   const ids = Array.from({ length: IDLE }, (_, i) => `idle-${i}`)
   await Promise.all(ids.map(id => store.create({ id, audience: `https://${id}.example`, eventTypes }, 1)))
-}
-
-/** Every command that Redis is sent or runs in a script, as MONITOR shows them. */
-async function watch(redis: Redis): Promise<{ commands: string[][]; stop(): void }> {
-  const monitor = await redis.monitor()
-  const commands: string[][] = []
-  monitor.on('monitor', (_time: string, args: string[]) => commands.push(args))
-  return { commands, stop: () => monitor.disconnect() }
 }
 
 describe('ten thousand idle receivers', () => {
@@ -47,21 +40,22 @@ describe('ten thousand idle receivers', () => {
       return delayed > 0 && active === 0
     })
 
-    const { commands, stop } = await watch(lab.redis)
-    const endsAt = performance.now() + FOR_MS
     let delivered = 0
-    const busy = feeds.map(async (feed, i) => {
-      let ack: readonly string[] = []
-      while (performance.now() < endsAt) {
-        const page = await feed.poll({ ack }, { headers: { prefer: 'wait=1' } })
-        delivered += page.jtis.length
-        // Every tenth forgets to acknowledge, so that workers have something to do.
-        ack = i % 10 === 0 ? [] : page.jtis
-      }
-    })
-    for (let n = 0; performance.now() < endsAt; n++) await publish(`busy-${n}`)
-    await Promise.all(busy)
-    stop()
+    const keepBusy = async () => {
+      const endsAt = performance.now() + FOR_MS
+      const busy = feeds.map(async (feed, i) => {
+        let ack: readonly string[] = []
+        while (performance.now() < endsAt) {
+          const page = await feed.poll({ ack }, { headers: { prefer: 'wait=1' } })
+          delivered += page.jtis.length
+          // Every tenth forgets to acknowledge, so that workers have something to do.
+          ack = i % 10 === 0 ? [] : page.jtis
+        }
+      })
+      for (let n = 0; performance.now() < endsAt; n++) await publish(`busy-${n}`)
+      await Promise.all(busy)
+    }
+    const commands = await commandsDuring(lab.prefix, keepBusy, { url: server.url, withScripts: true })
 
     expect(delivered).toBeGreaterThan(BUSY)
     expect(commands.some(args => args.some(arg => arg.includes(`{${feeds[0]?.id}}`)))).toBe(true)

@@ -1,5 +1,5 @@
 /**
- * What is asked of the shared Redis while something runs. By MONITOR on a plain socket: ioredis takes what is told at once
+ * What is asked of Redis while something runs. By MONITOR on a plain socket: ioredis takes what is told at once
  * with the answer for answers to commands that it did not send.
  */
 import { randomBytes } from 'node:crypto'
@@ -12,10 +12,21 @@ export type Command = readonly string[]
 
 const LINE = /^\+\d+\.\d+ \[\d+ ([^\]]+)\] (.*)$/
 
-/** @returns the commands that clients sent in the meantime and that name a key of `prefix`; not those of scripts. */
-export async function commandsDuring(prefix: string, work: () => Promise<unknown>): Promise<Command[]> {
-  const { hostname, port, password } = new URL(redisUrl())
-  const redis = connect()
+interface Watched {
+  /** The shared server, if none is named. */
+  readonly url?: string
+  /** Tell also of what scripts call. */
+  readonly withScripts?: boolean
+}
+
+/** @returns the commands that clients sent in the meantime and that name a key of `prefix`. */
+export async function commandsDuring(
+  prefix: string,
+  work: () => Promise<unknown>,
+  { url = redisUrl(), withScripts = false }: Watched = {},
+): Promise<Command[]> {
+  const { hostname, port, password } = new URL(url)
+  const redis = connect({}, url)
   const socket = connectTcp(Number(port || 6379), hostname)
   const commands: Command[] = []
   const end = randomBytes(8).toString('hex')
@@ -29,7 +40,8 @@ export async function commandsDuring(prefix: string, work: () => Promise<unknown
       const [, source, text = ''] = LINE.exec(line) ?? []
       isListening ||= source !== undefined
       if (text.includes(end)) isOver = true
-      else if (source !== undefined && source !== 'lua' && text.includes(prefix)) commands.push(argumentsOf(text))
+      else if (source === undefined || (source === 'lua' && !withScripts)) continue
+      else if (text.includes(prefix)) commands.push(argumentsOf(text))
     }
   })
   try {
