@@ -1,8 +1,8 @@
 /**
  * Claims in, compact JWS out. Source: RFC 8417 §2.3 (`typ`), RFC 7515 §7.1.
  *
- * Signatures that take no time are made on this thread, at the end of a turn of the event loop: all requests of the turn
- * then go to Redis together. Many of them are made on a thread for it. RSA takes ten times as long, and goes to the thread
+ * Signatures that take no time are made on this thread, at the end of a turn of the event loop: what the requests of
+ * the turn ask of Redis then follows in few writes. Many of them are made on a thread for it. RSA takes ten times as long, and goes to the thread
  * pool through jose.
  */
 import { availableParallelism } from 'node:os'

@@ -39,9 +39,9 @@ export async function commandsDuring(
     for (const line of lines) {
       const [, source, text = ''] = LINE.exec(line) ?? []
       isListening ||= source !== undefined
+      const isMeant = source !== undefined && (withScripts || source !== 'lua')
       if (text.includes(end)) isOver = true
-      else if (source === undefined || (source === 'lua' && !withScripts)) continue
-      else if (text.includes(prefix)) commands.push(argumentsOf(text))
+      else if (isMeant && text.includes(prefix)) commands.push(argumentsOf(text))
     }
   })
   try {
