@@ -8,7 +8,7 @@
 import type { PageBuffers } from './page-buffers.ts'
 
 /** How the reply to such a transaction begins: two parts, of which the first is the script's, with this word ahead. */
-const BEGINNING = Buffer.from('*2\r\n*13\r\n$4\r\npage\r\n')
+const BEGINNING = Buffer.from('*2\r\n*7\r\n$4\r\npage\r\n')
 
 /** For `$`, as many digits as any length has, and the end of the line. */
 const HEADER_ROOM = 16

@@ -9,25 +9,33 @@ export interface HandedOut {
   readonly attempt: number
 }
 
-type PollReply = readonly [
-  word: 'ok' | 'page',
+type Numbers = readonly [
   more: number,
   sweepInMs: number,
   nowMs: number,
   settled: number,
+  oldestMs: number,
+  inFlightMs: number,
+]
+type StraightReply = readonly [word: 'sets' | 'page', ...Numbers, ...fresh: string[]]
+type FullReply = readonly [
+  word: 'ok',
+  ...Numbers,
   reported: number,
   parkedForAttempts: number,
   parkedAsExpired: number,
-  oldestMs: number,
   fresh: readonly string[],
   old: readonly (string | number)[],
-  inFlightMs: number,
-  mayReadNext: number,
 ]
+type PollReply = StraightReply | FullReply
+/** Where SETs stand in them. */
+const STRAIGHT_FRESH = 7
+const [FULL_FRESH, FULL_OLD] = [10, 11] as const
 
 export function handsOut(reply: unknown): boolean {
-  const [word, , , , , , , , , fresh, old] = reply as PollReply
-  return word === 'ok' && fresh.length + old.length > 0
+  const answer = reply as PollReply
+  if (answer[0] === 'ok') return answer[FULL_FRESH].length + answer[FULL_OLD].length > 0
+  return answer[0] === 'sets' && answer.length > STRAIGHT_FRESH
 }
 
 /**
@@ -67,21 +75,32 @@ export class Page {
   readonly #sets: readonly HandedOut[] | undefined
 
   constructor(reply: PollReply, raw: RawPage | undefined) {
-    const [, more, sweepInMs, nowMs, settled, reported, parkedForAttempts, parkedAsExpired] = reply
-    const [oldestMs, inFlightMs] = [raw === undefined ? reply[8] : raw.oldestMs, reply[11]]
-    this.#sets = raw === undefined ? handedOut(reply[9], reply[10]) : undefined
+    const [word, more, sweepInMs, nowMs, settled, oldest, inFlightMs] = reply
+    const oldestMs = raw === undefined ? oldest : raw.oldestMs
     this.bytes = raw
-    this.count = raw?.count ?? this.#sets!.length
-    this.redelivered = reply[10].length === 0 ? 0 : this.sets.filter(({ attempt }) => attempt > 1).length
     this.moreAvailable = more === 1
-    this.mayReadNext = reply[12] === 1
     this.sweepInMs = sweepInMs < 0 ? undefined : sweepInMs
     this.waitedMs = oldestMs < 0 ? undefined : Math.max(0, nowMs - oldestMs)
     this.inFlightMs = inFlightMs < 0 ? undefined : inFlightMs
     this.settled = settled
-    this.reported = reported
-    this.parkedForAttempts = parkedForAttempts
-    this.parkedAsExpired = parkedAsExpired
+    if (word === 'ok') {
+      const [, , , , , , , reported, parkedForAttempts, parkedAsExpired, fresh, old] = reply
+      this.mayReadNext = false
+      this.reported = reported
+      this.parkedForAttempts = parkedForAttempts
+      this.parkedAsExpired = parkedAsExpired
+      const again = redelivered(old)
+      this.redelivered = again.filter(({ attempt }) => attempt > 1).length
+      this.#sets = [...again, ...firstDelivered(fresh, 0)]
+    } else {
+      this.mayReadNext = this.moreAvailable
+      this.reported = 0
+      this.parkedForAttempts = 0
+      this.parkedAsExpired = 0
+      this.redelivered = 0
+      this.#sets = raw === undefined ? firstDelivered(reply as StraightReply, STRAIGHT_FRESH) : undefined
+    }
+    this.count = raw?.count ?? this.#sets!.length
   }
 
   /** Made when asked for, where the page is in bytes: most pages are only sent. */
@@ -90,11 +109,18 @@ export class Page {
   }
 }
 
-function handedOut(fresh: readonly string[], old: readonly (string | number)[]): HandedOut[] {
+function firstDelivered(reply: readonly (string | number)[], from: number): HandedOut[] {
+  const sets: HandedOut[] = []
+  for (let i = from; i < reply.length; i += 2) {
+    sets.push({ jti: reply[i] as string, set: reply[i + 1] as string, attempt: 1 })
+  }
+  return sets
+}
+
+function redelivered(old: readonly (string | number)[]): HandedOut[] {
   const sets: HandedOut[] = []
   for (let i = 0; i < old.length; i += 3) {
     sets.push({ jti: old[i] as string, set: old[i + 1] as string, attempt: old[i + 2] as number })
   }
-  for (let i = 0; i < fresh.length; i += 2) sets.push({ jti: fresh[i]!, set: fresh[i + 1]!, attempt: 1 })
   return sets
 }

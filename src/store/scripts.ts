@@ -1,6 +1,6 @@
 /**
  * Loads scripts/*.lua once and gives each a function. Every change that must be atomic is one script; what several
- * share stands in lib.lua and is put in front of each. ioredis sends EVALSHA and falls back to EVAL when Redis has
+ * share stands in scripts/lib, and is put where a script asks for it. ioredis sends EVALSHA and falls back to EVAL when Redis has
  * forgotten a script.
  */
 import { readFileSync } from 'node:fs'
@@ -35,13 +35,15 @@ export type ScriptName = (typeof NAMES)[number]
 export type ScriptArgument = string | number | Buffer
 
 const folder = new URL('./scripts/', import.meta.url)
-const library = readFileSync(new URL('lib.lua', folder), 'utf8')
-const sources = new Map(NAMES.map(name => [name, composed(readFileSync(new URL(`${name}.lua`, folder), 'utf8'))]))
+const sources = new Map(NAMES.map(name => [name, sourceOf(`${name}.lua`, new Set())]))
 
-/** The first line tells Redis how a script behaves (`#!lua flags=…`) and has to stay the first. */
-function composed(source: string): string {
-  const lineEnd = source.indexOf('\n')
-  return `${source.slice(0, lineEnd)}\n${library}\n${source.slice(lineEnd + 1)}`
+/** With the files that it includes, each once. The first line tells Redis how a script behaves (`#!lua flags=…`). */
+function sourceOf(file: string, included: Set<string>): string {
+  return readFileSync(new URL(file, folder), 'utf8').replace(/^--#include (\S+)$/gm, (_line, other: string) => {
+    if (included.has(other)) return ''
+    included.add(other)
+    return sourceOf(other, included)
+  })
 }
 
 export type Script = (keys: readonly string[], args: readonly ScriptArgument[]) => Promise<unknown>

@@ -11,6 +11,8 @@
   ARGV[4+] per SET: jti, token, digest, repeatable ('1' or '0')
   Returns  one word per SET: queued, duplicate, conflict, full, disabled; or the one word unknown (no such receiver)
 ]]
+--#include lib/counts.lua
+
 local log, ids, countsKey, receiver, channel = KEYS[1], KEYS[2], KEYS[5], KEYS[6], KEYS[7]
 local doneKeys = { KEYS[3], KEYS[4] }
 local backlogMax, bytesMax, windowMs = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])

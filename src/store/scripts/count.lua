@@ -6,6 +6,8 @@
   Returns  {'unknown'} | {status, backlog, in flight, owed again, parked, ms of the oldest unacknowledged SET or -1,
             now ms, retained, counts as a flat list of field, value}
 ]]
+--#include lib/pending.lua
+
 local log = KEYS[1]
 local status = call('HGET', KEYS[4], 'status')
 if not status then return { 'unknown' } end

@@ -9,6 +9,8 @@
            reason (operator, retention), dedupeWindowMs
   Returns  {discarded, still parked}
 ]]
+--#include lib/pending.lua
+
 local log, ids, why = KEYS[1], KEYS[2], KEYS[3]
 local reason, windowMs = ARGV[#ARGV - 1], tonumber(ARGV[#ARGV])
 -- Where the group was lost, what is parked is found again by the next poll.

@@ -7,6 +7,8 @@
   ARGV[1]  reason    ARGV[2]  age in ms: older SETs are parked    ARGV[3]  SETs at the most
   Returns  {parked, 1 if there may be more}
 ]]
+--#include lib/pending.lua
+
 local reason = ARGV[1]
 local status = call('HGET', KEYS[5], 'status')
 -- A receiver that was enabled again meanwhile keeps what it holds.

@@ -9,6 +9,8 @@
   ARGV[1]  redeliverAfterMs    ARGV[2+] per SET: jti, attempt
   Returns  how many were given back
 ]]
+--#include lib/pending.lua
+
 local log, given = KEYS[1], KEYS[2]
 local redeliverAfterMs = tonumber(ARGV[1])
 local now, back = clock(), 0

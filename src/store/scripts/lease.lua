@@ -6,6 +6,8 @@
   ARGV[1]  who asks    ARGV[2]  ms it lasts from now, 0 to give it back
   Returns  1 the lease is held by who asks, or was; 0 another holds it
 ]]
+--#include lib/base.lua
+
 local holder = call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end
 if tonumber(ARGV[2]) > 0 then

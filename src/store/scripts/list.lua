@@ -7,6 +7,8 @@
   ARGV[4]  reason of parking, '' = any
   Returns  {'unknown'} | {cursor ('-' at the end), {per SET: entry id, jti, attempts, idle ms, why or '', bytes}}
 ]]
+--#include lib/pending.lua
+
 local log, why, state, cursor, count, reason = KEYS[1], KEYS[2], ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 if call('HEXISTS', KEYS[3], 'status') == 0 then return { 'unknown' } end
 local items, nextCursor = {}, '-'

@@ -8,6 +8,8 @@
   Returns  {'unknown-receiver'} | {'unknown'} | {'discarded'} | {'acknowledged'} | {'acknowledged', entry id, token, ms of the ack} |
            {'queued' | 'inflight' | 'due' | 'parked', entry id, token, attempts, idle ms, why or ''}
 ]]
+--#include lib/pending.lua
+
 local log, jti = KEYS[1], ARGV[1]
 if call('HEXISTS', KEYS[7], 'status') == 0 then return { 'unknown-receiver' } end
 local function tokenAt(id)

@@ -17,21 +17,22 @@
   ARGV[14] 1 when XREADGROUP for the limit follows this script in the same transaction: then the page is not read here
   ARGV[15+] the acknowledged jtis; then per report: jti, err, description, language
   Returns  {'unknown'} no such receiver | {'limited', seconds} |
-           {'ok', more (0|1), ms until a sweep is wanted or -1, now ms, settled, reported, parked for attempts, parked as expired,
-            ms of the oldest SET handed out for the first time or -1,
-            {per SET handed out for the first time: jti, token}, {per other SET: jti, token, attempt},
-            ms that one acknowledged SET had been in flight or -1,
-            1 when the next poll for as many SETs may have XREADGROUP follow its script}
-           When XREADGROUP follows: the same with 'page' for 'ok', nothing handed out here, and what follows is to be sent; or
+           {'sets', more (0|1), ms until a sweep is wanted or -1, now ms, settled, ms of the oldest SET handed out for the
+            first time or -1, ms that one acknowledged SET had been in flight or -1, per SET: jti, token}: nothing else
+            came of it, and while there is more, XREADGROUP may follow the script of the next poll for as many |
+           {'ok', the same six numbers, reported, parked for attempts, parked as expired,
+            {per SET handed out for the first time: jti, token}, {per other SET: jti, token, attempt}}
+           When XREADGROUP follows: {'page', the six numbers}, nothing handed out here, and what follows is to be sent; or
            {'again', now ms}: nothing was done, what follows is to be taken back, and the poll is to be repeated without it.
 ]]
+--#include lib/base.lua
+
 local log, ids, why, errors, acked, receiver = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[7], KEYS[9]
-local limit, bytesMax = tonumber(ARGV[1]), tonumber(ARGV[2])
-local redeliverAfterMs = tonumber(ARGV[3])
-local idleMax, answeredAtOnce = tonumber(ARGV[8]), ARGV[9] == '1'
-local expireAfterMs, sloMs = tonumber(ARGV[10]), tonumber(ARGV[11])
-local ackCount, firstAck, isReadAfter = tonumber(ARGV[13]), 15, ARGV[14] == '1'
-local firstReport = firstAck + ackCount
+-- Numbers by arithmetic, as in clock().
+local limit, ackCount = ARGV[1] + 0, ARGV[13] + 0
+local redeliverAfterMs, idleMax = ARGV[3] + 0, ARGV[8] + 0
+local answeredAtOnce, isReadAfter = ARGV[9] == '1', ARGV[14] == '1'
+local firstAck, firstReport = 15, 15 + ackCount
 local LAPSE_STEP = 16
 local sub = string.sub
 
@@ -45,161 +46,13 @@ local found, freed
 -- What XREADGROUP behind this script will hand out: of what the index names and nobody holds, which has not been read.
 local readAfter = 0
 
--- A step of the walk through what is in flight: whether something has lapsed, and where the next step begins.
-local function look(from)
-  local listed = call('XPENDING', log, GROUP, from, '+', LAPSE_STEP, INFLIGHT)
-  for i = 1, #listed do
-    if listed[i][3] >= redeliverAfterMs then return true end
-  end
-  return false, #listed == LAPSE_STEP and '(' .. listed[LAPSE_STEP][1] or '-'
-end
+--#include poll_straight.lua
 
--- What nearly every poll of a busy receiver is: nothing reported, nothing owed again, nothing retained, and each
--- acknowledged jti was in flight. The same steps as below in one pass, without what only the other cases need
--- (28 µs instead of 35 for a page of one). Whatever turns out to be otherwise goes on below, with what was settled here.
-repeat
-  if limit == 0 or status ~= 'enabled' or ackCount > UNPACK_MAX or firstReport <= #ARGV or ARGV[6] ~= '0'
-    or expireAfterMs > 0 or sloMs > 0 then break end
-  local state = call('HMGET', KEYS[8], 'acknowledged', 'delivered', 'bytes', 'setMax', 'sweepAt', 'filter', 'doneSince',
-    'doneTurn', 'doneEnds', 'idleSince', 'idlePolls', 'lapseCursor')
-  if state[6] == '1' or limit * (state[4] or 0) > bytesMax then break end
-  if idleMax > 0 then
-    local since = tonumber(state[10] or 0)
-    if now - since >= 60000 or now < since or tonumber(state[11] or 0) >= idleMax then break end
-  end
-  local pending = redis.pcall('XPENDING', log, GROUP)
-  if pending.err then break end
-  local held, inflight, hasParked, hasDue = pending[1], 0, false, false
-  for _, consumer in ipairs(pending[4] or {}) do
-    if consumer[1] == INFLIGHT then
-      inflight = tonumber(consumer[2])
-    elseif consumer[1] == PARKED then
-      hasParked = true
-    else
-      hasDue = true
-    end
-  end
-  if hasDue then break end
-
-  local changed, n = { 'lastPoll', now }, 2
-  local queued
-  if isReadAfter then
-    -- All that stands against it has to be known before anything is done.
-    queued = call('HLEN', ids) - held
-    if queued <= 0 then break end
-    if inflight > 0 then
-      local from = inflight > LAPSE_STEP and state[12] or '-'
-      local hasLapsed, cursor = look(from)
-      if not hasLapsed and cursor == '-' and from ~= '-' then hasLapsed, cursor = look('-') end
-      if hasLapsed then break end
-      changed[3], changed[4], n = 'lapseCursor', cursor, 4
-    end
-    readAfter = math.min(limit, queued)
-  end
-  if ackCount > 0 then
-    local since = tonumber(state[7] or 0)
-    if since == 0 or now - since >= tonumber(ARGV[7]) or now < since then break end
-    found = call('HMGET', ids, unpack(ARGV, firstAck, firstReport - 1))
-    for i = 1, ackCount do
-      if not found[i] then
-        found = nil
-        break
-      end
-    end
-    if not found then break end
-    if hasParked then
-      local notes, isParked = call('HMGET', why, unpack(ARGV, firstAck, firstReport - 1)), false
-      for i = 1, ackCount do isParked = isParked or notes[i] end
-      if isParked then break end
-    end
-    if ARGV[12] == '1' then
-      local sample = call('XPENDING', log, GROUP, found[ackCount], found[ackCount], 1, INFLIGHT)[1]
-      if sample then inFlightMs = sample[3] end
-    end
-    freed = call('XACK', log, GROUP, unpack(found))
-    if freed < ackCount then break end
-    local windowSince = integer(since)
-    local repeatable, bytes = {}, 0
-    for i = 1, ackCount do
-      local seq = sub(found[i], 15) % SEQ_STEP -- Lua makes a number of it in half of what tonumber takes.
-      local flag = seq % 2
-      bytes = bytes + (seq - flag) / 2
-      if flag == 1 and found[i] < windowSince then repeatable[#repeatable + 1] = ARGV[firstAck + i - 1] end
-    end
-    call('HDEL', ids, unpack(ARGV, firstAck, firstReport - 1))
-    call('XDEL', log, unpack(found))
-    changed[n + 1], changed[n + 2] = 'acknowledged', (state[1] or 0) + ackCount
-    changed[n + 3], changed[n + 4] = 'bytes', math.max(0, (state[3] or 0) - bytes)
-    n, settled, inflight, held = n + 4, ackCount, inflight - ackCount, held - ackCount
-    if #repeatable > 0 then
-      local doneKey = state[8] == '1' and KEYS[6] or KEYS[5]
-      call('SADD', doneKey, unpack(repeatable))
-      if state[9] ~= '1' then
-        call('PEXPIRE', doneKey, 2 * ARGV[7])
-        changed[n + 1], changed[n + 2] = 'doneEnds', 1
-        n = n + 2
-      end
-    end
-  end
-
-  local fresh, handedOut, oldestMs, more, sweepInMs = {}, 0, -1, 0, -1
-  local answer
-  if isReadAfter then
-    handedOut = readAfter
-    if queued > readAfter then more = 1 end
-  else
-    -- Whether something has lapsed, or the walk has come to the end and begins anew: what there is to do then, is below.
-    local isWalkOpen = false
-    if inflight > 0 then
-      local from = inflight > LAPSE_STEP and state[12] or '-'
-      local hasLapsed, cursor = look(from)
-      isWalkOpen = hasLapsed or (cursor == '-' and from ~= '-')
-      if inflight > LAPSE_STEP and not isWalkOpen then
-        changed[n + 1], changed[n + 2] = 'lapseCursor', cursor
-        n = n + 2
-      end
-    end
-    answer = not isWalkOpen and call('XREADGROUP', 'GROUP', GROUP, INFLIGHT, 'COUNT', limit, 'STREAMS', log, '>')
-    if isWalkOpen or (not answer and held == 0 and call('HLEN', ids) > 0) then
-      call('HSET', KEYS[8], unpack(changed))
-      break
-    end
-  end
-  if answer then
-    local entries, at = answer[1][2], 0
-    handedOut, oldestMs = #entries, tonumber(sub(entries[1][1], 1, 13))
-    for i = 1, handedOut do
-      local fields = entries[i][2]
-      fresh[at + 1], fresh[at + 2] = fields[2], fields[4]
-      at = at + 2
-    end
-  end
-  if handedOut > 0 then
-    changed[n + 1], changed[n + 2] = 'delivered', (state[2] or 0) + handedOut
-    n, inflight, held = n + 2, inflight + handedOut, held + handedOut
-    if handedOut == limit and not isReadAfter and call('HLEN', ids) > held then more = 1 end
-  elseif answeredAtOnce and settled == 0 then
-    changed[n + 1], changed[n + 2] = 'idlePolls', (state[11] or 0) + 1
-    n = n + 2
-  end
-  if inflight > 0 then
-    local at = tonumber(state[5] or 0)
-    if now > at + redeliverAfterMs + 5000 and at > 0 then
-      sweepInMs = 0
-    elseif at == 0 or at > now + redeliverAfterMs then
-      sweepInMs = redeliverAfterMs
-    end
-    if sweepInMs >= 0 then changed[n + 1], changed[n + 2] = 'sweepAt', now + sweepInMs end
-  end
-  call('HSET', KEYS[8], unpack(changed))
-  -- A next poll like this one finds as many again.
-  local mayReadNext = more
-  return {
-    isReadAfter and 'page' or 'ok', more, sweepInMs, now, settled, 0, 0, 0, oldestMs, fresh, {}, inFlightMs, mayReadNext,
-  }
-until true
 if isReadAfter and not freed then return { 'again', now } end
 
+--#include lib/pending.lua
+
+local bytesMax, expireAfterMs, sloMs = tonumber(ARGV[2]), tonumber(ARGV[10]), tonumber(ARGV[11])
 local counts = openCounts(KEYS[8], {
   'acknowledged', 'delivered', 'bytes', 'setMax', 'sweepAt', 'idleSince', 'idlePolls', 'filter', 'doneSince',
   'doneTurn', 'doneEnds',
@@ -527,7 +380,7 @@ end
 
 if answeredAtOnce and handedOut == 0 and more == 0 and settled == 0 and reported == 0 then add(counts, 'idlePolls', 1) end
 saveCounts(counts)
+if isReadAfter then return { 'page', more, sweepInMs, now, settled, -1, inFlightMs } end
 return {
-  isReadAfter and 'page' or 'ok', more, sweepInMs, now, settled, reported, parkedNow, expiredNow, oldestMs, fresh, old,
-  inFlightMs, 0,
+  'ok', more, sweepInMs, now, settled, oldestMs, inFlightMs, reported, parkedNow, expiredNow, fresh, old,
 }

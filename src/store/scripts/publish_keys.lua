@@ -7,6 +7,8 @@
   ARGV     kid, state, record, JSON; kid, …
   Returns  how many records changed
 ]]
+--#include lib/base.lua
+
 local RANK = { next = 1, current = 2, retired = 3 }
 local changed = 0
 for i = 1, #ARGV, 3 do

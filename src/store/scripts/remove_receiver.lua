@@ -7,6 +7,8 @@
   ARGV[1]  1 to delete it in any status, 0 only when disabled
   Returns  1 deleted; 0 not disabled; -1 no such receiver
 ]]
+--#include lib/base.lua
+
 local status = call('HGET', KEYS[1], 'status')
 if not status then return -1 end
 if ARGV[1] ~= '1' and status ~= 'disabled' then return 0 end

@@ -8,6 +8,8 @@
   ARGV[1]  from, ms of the acknowledgement    ARGV[2]  to, ms, or '+'    ARGV[3]  SETs at the most
   Returns  {moved, 1 if there may be more, ms of the oldest retained acknowledgement or -1, now ms}
 ]]
+--#include lib/pending.lua
+
 local log, ids, acked = KEYS[1], KEYS[2], KEYS[3]
 local NO_IDLE_TIME = '9007199254740991'
 if not pendingCounts(log) then

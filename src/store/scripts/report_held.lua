@@ -7,6 +7,8 @@
   KEYS[2]  hash        receiver -> polls held by this process
   ARGV[1]  process    ARGV[2]  ms after which it is forgotten    ARGV[3+] per change: receiver, polls held now
 ]]
+--#include lib/entries.lua
+
 local now, lastsMs = clock(), tonumber(ARGV[2])
 local held, gone = {}, {}
 for i = 3, #ARGV, 2 do

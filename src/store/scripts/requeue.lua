@@ -7,6 +7,8 @@
   ARGV[1]  'all' and ARGV[2] how many at the most, or 'jtis' and ARGV[2] how many jtis, then these
   Returns  {moved, still parked}
 ]]
+--#include lib/pending.lua
+
 local log, ids, why = KEYS[1], KEYS[2], KEYS[3]
 -- Where the group was lost, what is parked is found again by the next poll.
 if not pendingCounts(log) then return { 0, call('HLEN', why) } end

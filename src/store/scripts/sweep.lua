@@ -11,6 +11,8 @@
   Returns  {cursor ('-' at the end), made due, parked, earliest so far or -1,
             at the end: ms until the next walk, -1 when nothing is in flight}
 ]]
+--#include lib/pending.lua
+
 local log, why, receiver, channel = KEYS[1], KEYS[2], KEYS[4], KEYS[5]
 local limits = {
   redeliverAfterMs = tonumber(ARGV[3]),

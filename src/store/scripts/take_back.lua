@@ -13,6 +13,8 @@
   ARGV[1]  token    ARGV[2]  ms until which it counts, within 10 s    ARGV[3+]  per entry: id, jti; in the order of the log
   Returns  how many are to be handed out
 ]]
+--#include lib/pending.lua
+
 local log, ids, why, taken = KEYS[1], KEYS[2], KEYS[3], KEYS[6]
 if clock() > tonumber(ARGV[2]) or call('HSETNX', taken, ARGV[1], 1) == 0 then return 0 end
 call('PEXPIRE', taken, 10000)

@@ -7,6 +7,8 @@
   ARGV[1]  milliseconds for which a note stays good
   Returns  when the token was last noted, in ms since the epoch; -1 no such token
 ]]
+--#include lib/base.lua
+
 if call('HEXISTS', KEYS[1], 'record') == 0 then return -1 end
 local now = clock()
 local noted = tonumber(call('HGET', KEYS[1], 'usedAt') or 0)

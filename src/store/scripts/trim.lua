@@ -7,6 +7,8 @@
   ARGV[1]  retainAckedMs    ARGV[2]  retainErrorsMs    ARGV[3]  SETs, and reports, at the most
   Returns  {SETs trimmed, 1 if there may be more, reports trimmed}
 ]]
+--#include lib/entries.lua
+
 local log, acked, errors = KEYS[1], KEYS[2], KEYS[3]
 local now, count = clock(), tonumber(ARGV[3])
 local last = '(' .. integer(now - tonumber(ARGV[1])) .. '-0'

@@ -6,6 +6,8 @@
   ARGV[1]  version that was read    ARGV[2]  status    ARGV[3]  record, JSON
   Returns  new version; 0 changed meanwhile; -1 no such receiver
 ]]
+--#include lib/base.lua
+
 local before = call('HMGET', KEYS[1], 'version', 'status')
 if not before[2] then return -1 end
 if before[1] ~= ARGV[1] then return 0 end

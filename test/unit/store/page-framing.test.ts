@@ -22,7 +22,7 @@ function framed(bytes: Buffer, lengths: readonly number[]): Buffer {
   return Buffer.concat(seen)
 }
 
-const script = (word: string): Reply => [word, 1, -1, 1_700_000_000_000, 3, 0, 0, 0, -1, [], [], -1, 1]
+const script = (word: string): Reply => [word, 1, -1, 1_700_000_000_000, 3, -1, -1]
 const entries = [
   { id: '1700000000000-4194304', jti: 'ä"1', set: 'a.b.c', digest: 'd' },
   { id: '1700000000001-4194305', jti: '', set: 'x'.repeat(300), digest: '' },

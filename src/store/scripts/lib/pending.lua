@@ -1,129 +1,5 @@
---[[
-  lib.lua: what several scripts need; scripts.ts puts it in front of each of them.
-
-  An entry id is <ms>-<seq>. The ms is Redis's time of the append. The seq carries two facts about the entry, so
-  that settling needs no look at the entry itself:
-    seq = n * 2^22 + bytes * 2 + repeatable
-  n counts entries within one ms, bytes is the length of the SET, repeatable is 1 when a producer could send the
-  same jti again (it gave an `id`, or the SET was issued elsewhere).
-]]
-local GROUP = 'poll'
-local INFLIGHT, DUE, PARKED = 'inflight', 'due', 'parked'
-local SEQ_STEP = 4194304
-local UNPACK_MAX = 1000
-local call = redis.call
-
-local function clock()
-  local time = call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-end
-
-local function parseId(id)
-  local dash = string.find(id, '-', 1, true)
-  return tonumber(string.sub(id, 1, dash - 1)), tonumber(string.sub(id, dash + 1))
-end
-
--- The ms has 13 digits, from 2001 to 2286; this runs once per SET that is settled.
-local function seqOf(id)
-  return tonumber(string.sub(id, 15))
-end
-
-local function bytesOf(seq)
-  return math.floor((seq % SEQ_STEP) / 2)
-end
-
-local function isRepeatable(seq)
-  return seq % 2 == 1
-end
-
-local function integer(value)
-  return string.format('%d', value)
-end
-
--- Calls a command with the values behind its key (and a third word), in runs that Lua's stack takes; returns the sum of
--- what it answered.
-local function callWith(values, command, key, third)
-  local sum = 0
-  for from = 1, #values, UNPACK_MAX do
-    local to = math.min(from + UNPACK_MAX - 1, #values)
-    if third then
-      sum = sum + call(command, key, third, unpack(values, from, to))
-    else
-      sum = sum + call(command, key, unpack(values, from, to))
-    end
-  end
-  return sum
-end
-
--- The hash `counts`: the fields named are read at once, others when they are asked for, and what changed is written
--- at once by saveCounts.
-local function openCounts(key, fields)
-  local values = call('HMGET', key, unpack(fields))
-  local known = {}
-  for i = 1, #fields do known[fields[i]] = values[i] end
-  return { key = key, known = known, changed = {} }
-end
-
-local function textOf(counts, field)
-  local value = counts.known[field]
-  if value == nil then
-    value = call('HGET', counts.key, field)
-    counts.known[field] = value
-  end
-  return value
-end
-
-local function numberOf(counts, field)
-  return tonumber(textOf(counts, field) or 0)
-end
-
-local function setCount(counts, field, value)
-  counts.known[field] = value
-  counts.changed[field] = value
-end
-
-local function add(counts, field, n)
-  if n ~= 0 then setCount(counts, field, numberOf(counts, field) + n) end
-end
-
-local function saveCounts(counts)
-  local args, n = {}, 0
-  for field, value in pairs(counts.changed) do
-    args[n + 1], args[n + 2] = field, value
-    n = n + 2
-  end
-  if n > 0 then call('HSET', counts.key, unpack(args)) end
-end
-
--- The two sets of jtis that were finished, or may be by now, take turns by Redis time: a jti is remembered for one to two
--- windows. An append puts its jti into the set of its time; a SET that is finished within the same window, as nearly all
--- are, then needs no further note, and one from an earlier window is noted again.
--- A receiver that falls idle gives its memory back by itself: each set ends two windows after it was begun.
-local function turnDone(counts, doneKeys, now, windowMs)
-  local since = numberOf(counts, 'doneSince')
-  local turn = numberOf(counts, 'doneTurn')
-  if since == 0 then
-    -- Nothing yet, or `counts` was lost: what the sets hold is kept until they end by themselves.
-    setCount(counts, 'doneSince', now)
-  elseif now - since >= windowMs or now < since then
-    if now - since >= 2 * windowMs then call('UNLINK', doneKeys[turn + 1]) end
-    turn = 1 - turn
-    call('UNLINK', doneKeys[turn + 1])
-    setCount(counts, 'doneTurn', turn)
-    setCount(counts, 'doneSince', now)
-    setCount(counts, 'doneEnds', 0)
-  end
-  return doneKeys[turn + 1]
-end
-
-local function rememberDone(counts, key, jtis, windowMs)
-  if #jtis == 0 then return end
-  callWith(jtis, 'SADD', key)
-  if numberOf(counts, 'doneEnds') == 0 then
-    call('PEXPIRE', key, 2 * windowMs)
-    setCount(counts, 'doneEnds', 1)
-  end
-end
+-- pending.lua: the group's pending list: what is in flight, owed again and parked, and how it comes to be so.
+--#include lib/counts.lua
 
 -- A lost group is made again from the beginning: what was in flight is owed again rather than lost. Retained
 -- SETs that were acknowledged still stand in the log, hence the filter (see poll.lua).
@@ -149,6 +25,18 @@ local function pendingCounts(log)
   return pending
 end
 
+-- The id of the last entry that the group has read.
+local function lastRead(log)
+  for _, group in ipairs(call('XINFO', 'GROUPS', log)) do
+    local name, last
+    for i = 1, #group, 2 do
+      if group[i] == 'name' then name = group[i + 1] end
+      if group[i] == 'last-delivered-id' then last = group[i + 1] end
+    end
+    if name == GROUP then return last end
+  end
+end
+
 local function claim(log, consumer, entries, ...)
   local options = { ... }
   for from = 1, #entries, UNPACK_MAX do
@@ -156,21 +44,6 @@ local function claim(log, consumer, entries, ...)
     for _, option in ipairs(options) do args[#args + 1] = option end
     args[#args + 1] = 'JUSTID'
     call('XCLAIM', log, GROUP, consumer, 0, unpack(args))
-  end
-end
-
--- Behind a jti in a set of finished ones: it was discarded, not acknowledged.
-local DISCARDED = '\0discarded'
-
--- Whether finishing an entry made at `ms` has to be noted: its append was noted in the set of an earlier window.
-local function isFromEarlierWindow(counts, ms)
-  return ms < numberOf(counts, 'doneSince')
-end
-
-local function fieldOf(entry, name)
-  local fields = entry[2]
-  for i = 1, #fields, 2 do
-    if fields[i] == name then return fields[i + 1] end
   end
 end
 
@@ -253,18 +126,6 @@ local function parkedChoice(log, ids, why)
     end
   end
   return chosen
-end
-
--- The id of the last entry that the group has read.
-local function lastRead(log)
-  for _, group in ipairs(call('XINFO', 'GROUPS', log)) do
-    local name, last
-    for i = 1, #group, 2 do
-      if group[i] == 'name' then name = group[i + 1] end
-      if group[i] == 'last-delivered-id' then last = group[i + 1] end
-    end
-    if name == GROUP then return last end
-  end
 end
 
 --[[
