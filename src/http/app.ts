@@ -147,8 +147,9 @@ function describeOnly(app: FastifyInstance): void {
 
 /** On every answer, errors included: a cached one would replay settled SETs (P-192). A route may say otherwise. */
 function noStore(app: FastifyInstance): void {
-  app.addHook('onRequest', async (_request, reply) => {
+  app.addHook('onRequest', (_request, reply, done) => {
     reply.header('cache-control', 'no-store')
+    done()
   })
 }
 

@@ -1,15 +1,18 @@
 /** How bodies are taken: strictly as what they are said to be. Nothing is coerced, repaired or decompressed. */
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { TransmitterError } from '../errors.ts'
 import { decodeUtf8 } from '../protocol/json.ts'
 import { parseJson } from '../protocol/json-parse.ts'
 
 /** A coded body is refused before it is read, so no bomb is ever unpacked. */
-export async function refuseCoding(request: FastifyRequest): Promise<void> {
-  const coding = request.headers['content-encoding']
-  if (coding !== undefined && coding.toLowerCase() !== 'identity') {
-    throw new TransmitterError('coding_unsupported', 'Content codings are not supported.')
-  }
+export function refuseCoding(
+  { headers }: FastifyRequest,
+  _reply: FastifyReply,
+  done: (refusal?: TransmitterError) => void,
+): void {
+  const coding = headers['content-encoding']
+  const isCoded = coding !== undefined && coding.toLowerCase() !== 'identity'
+  done(isCoded ? new TransmitterError('coding_unsupported', 'Content codings are not supported.') : undefined)
 }
 
 /** The bytes as they came: the poll parser checks and reads them in one go. */

@@ -8,7 +8,8 @@
 import type { Redis } from 'ioredis'
 import { TransmitterError } from '../errors.ts'
 import { COMMAND_TIMEOUT_MS, type RedisTarget } from './connection.ts'
-import { type ScriptArgument, type ScriptName, type Scripts, scriptsOn } from './scripts.ts'
+import type { ScriptArgument } from './script-call.ts'
+import { type ScriptName, type Scripts, scriptsOn } from './scripts.ts'
 import { Topology } from './topology.ts'
 
 export interface Outcome {

@@ -78,8 +78,9 @@ export function singleTarget(options: RedisOptions, kind: 'single' | 'sentinel' 
     kind,
     open: purpose => {
       // Requests come many at a time; the others' commands are few, and BullMQ duplicates its connections itself.
-      const Connection = purpose === 'requests' ? GatheringRedis : Redis
-      return prepared(new Connection({ ...options, ...optionsFor(purpose), replyMapping: 'legacy' }))
+      const all = { ...options, ...optionsFor(purpose), replyMapping: 'legacy' as const }
+      if (purpose === 'jobs') return prepared(new Redis(all))
+      return prepared(new GatheringRedis({ ...all, commandTimeout: COMMAND_TIMEOUT_MS }))
     },
     openNode: () => prepared(new Redis({ ...options, ...nodeOptions })),
   }

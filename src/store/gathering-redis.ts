@@ -1,29 +1,47 @@
 /**
- * A connection for what many requests ask at a time. A few commands of one turn of the event loop leave in one write: each
+ * A connection for what many requests ask at a time. A few scripts of one turn of the event loop leave in one write: each
  * command of ioredis is a write of its own, and with it a system call, which showed as a sixth of a poll. No more than a
- * few, so that Redis begins while the next requests are read; a transaction leaves at once, as a page is worth a system
- * call. And pages are handed past the parser (see page-framing.ts).
+ * few, so that Redis begins while the next requests are read; whatever else is sent leaves at once, behind them. And pages
+ * are handed past the parser (see page-framing.ts).
  */
 import { type Command, Redis, type RedisOptions } from 'ioredis'
 import { OneBufferConnector } from './one-buffer-connector.ts'
 import { PageBuffers } from './page-buffers.ts'
 import { PageFraming } from './page-framing.ts'
+import { type ScriptArgument, ScriptCall, type ScriptText } from './script-call.ts'
 
 /** With all of a turn in one write, Redis and this process worked in turns: a fifth less was handed out at one a page. */
 const GATHERED_MAX = 4
 
+/** What ioredis keeps to itself: it watches for silence from the first command that is not answered. */
+interface Watch {
+  readonly socketTimeoutTimer: NodeJS.Timeout | undefined
+  setSocketTimeout(): void
+}
+
 export class GatheringRedis extends Redis {
-  /** The stream that is corked until the end of this turn. */
-  #gathering: Redis['stream'] | undefined
+  /** Of scripts that are in ioredis' queue already, and the stream that they are to be written to. */
+  #text = ''
+  #encoding: 'latin1' | 'utf8' = 'latin1'
+  #stream: Redis['stream'] | undefined
   #gathered = 0
+  /** Calls that are not settled, in the order of their deadlines. */
+  readonly #open = new Set<ScriptCall>()
+  #timer: NodeJS.Timeout | undefined
+  readonly #timeoutMs: number
+  readonly #on = {
+    forgotten: (call: ScriptCall) => this.#send(call),
+    settled: (call: ScriptCall) => void this.#open.delete(call),
+  }
 
   /** Of the pages that come over it. */
   readonly pageBuffers = new PageBuffers()
 
-  constructor(options: RedisOptions & { replyMapping: 'legacy' }) {
+  constructor(options: RedisOptions & { replyMapping: 'legacy'; commandTimeout: number }) {
     // Through Sentinels, and with TLS, ioredis connects by itself.
     const connectsItself = options.sentinels !== undefined || options.tls !== undefined
     super(connectsItself ? options : { ...options, Connector: OneBufferConnector })
+    this.#timeoutMs = options.commandTimeout
     // By now ioredis listens to the new stream, and nothing can have come yet.
     this.on('connect', () => frame(this.stream, this.pageBuffers))
   }
@@ -33,40 +51,80 @@ export class GatheringRedis extends Redis {
     throw new Error('a connection for requests is opened, not duplicated')
   }
 
+  /** @throws what `storeFailure` throws, after the time-out of a command at the latest */
+  run(script: ScriptText, keys: readonly string[], args: readonly ScriptArgument[]): Promise<unknown> {
+    const call = new ScriptCall(script, keys, args, performance.now() + this.#timeoutMs, this.#on)
+    this.#open.add(call)
+    this.#timer ??= setTimeout(this.#giveUp, this.#timeoutMs).unref()
+    this.#send(call)
+    return call.promise
+  }
+
   override sendCommand(command: Command, stream?: Parameters<Redis['sendCommand']>[1]): unknown {
     if (stream === undefined && command.inTransaction) {
       // A part of a transaction that ioredis would send again by itself, as after READONLY: outside of MULTI it must not run.
       command.reject(new Error('Command aborted due to connection close'))
       return command.promise
     }
-    if (stream !== undefined) {
-      // Gathered by ioredis, which writes all of a pipeline or a transaction with its last command.
-      const answer = super.sendCommand(command, stream)
-      if (command.name === 'exec') this.#send()
-      return answer
-    }
-    if (this.#gathering === undefined && this.stream?.writable === true) this.#gather(this.stream)
-    const answer = super.sendCommand(command)
-    this.#gathered += 1
-    if (this.#gathered === GATHERED_MAX) this.#send()
-    return answer
+    // Sent again after a broken connection: a poll that nobody waits for any more would hand out SETs to nobody.
+    if (command instanceof ScriptCall && !command.isOpen) return command.promise
+    this.#write() // Those are ahead of it in ioredis' queue.
+    return super.sendCommand(command, stream)
   }
 
-  #gather(stream: Redis['stream']): void {
-    stream.cork()
-    this.#gathering = stream
+  #send(call: ScriptCall): void {
+    const { stream } = this
+    if (this.status !== 'ready' || stream?.writable !== true) {
+      super.sendCommand(call as unknown as Command)
+      return
+    }
+    if (this.#stream !== stream) this.#begin(stream)
+    this.#text += call.toWritable()
+    if (!call.isAscii || call.isWhole) this.#encoding = 'utf8'
+    this.commandQueue.push({
+      command: call as unknown as Command,
+      stream: undefined as never,
+      select: this.condition!.select,
+    })
+    const watch = this as unknown as Watch
+    if (watch.socketTimeoutTimer === undefined) watch.setSocketTimeout()
+    this.#gathered += 1
+    if (this.#gathered === GATHERED_MAX) this.#write()
+  }
+
+  #begin(stream: Redis['stream']): void {
+    // What was meant for another stream is lost with it, and ioredis sends it again.
+    this.#text = ''
+    this.#encoding = 'latin1'
     this.#gathered = 0
+    this.#stream = stream
     setImmediate(() => {
-      this.#gathering = undefined
-      stream.uncork()
+      if (this.#stream !== stream) return
+      this.#write()
+      this.#stream = undefined
     })
   }
 
-  /** What was gathered, and gathers on. */
-  #send(): void {
-    this.#gathering?.uncork()
-    this.#gathering?.cork()
+  #write(): void {
+    if (this.#text === '') return
+    const [text, encoding] = [this.#text, this.#encoding]
+    this.#text = ''
+    this.#encoding = 'latin1'
     this.#gathered = 0
+    if (this.#stream?.writable === true) this.#stream.write(text, encoding)
+  }
+
+  /** What is not answered in time; its answer may still come, and is then dropped. */
+  readonly #giveUp = (): void => {
+    this.#timer = undefined
+    const nowMs = performance.now()
+    for (const call of this.#open) {
+      if (call.deadlineMs > nowMs) {
+        this.#timer = setTimeout(this.#giveUp, Math.ceil(call.deadlineMs - nowMs)).unref()
+        return
+      }
+      call.reject(new Error('Command timed out'))
+    }
   }
 }
 

@@ -5,7 +5,7 @@
  */
 import { GatheringRedis } from './gathering-redis.ts'
 import { RawPage } from './raw-page.ts'
-import type { ScriptArgument } from './scripts.ts'
+import type { ScriptArgument } from './script-call.ts'
 import { Turns } from './turns.ts'
 
 export interface PollAndRead {

@@ -1,12 +1,14 @@
 /**
  * Loads scripts/*.lua once and gives each a function. Every change that must be atomic is one script; what several
- * share stands in scripts/lib, and is put where a script asks for it. ioredis sends EVALSHA and falls back to EVAL when Redis has
- * forgotten a script.
+ * share stands in scripts/lib, and is put where a script asks for it. A script is sent by its digest, and whole when Redis
+ * has forgotten it.
  */
 import { readFileSync } from 'node:fs'
 import type { Client } from './connection.ts'
 import { storeFailure } from './failures.ts'
+import { GatheringRedis } from './gathering-redis.ts'
 import { type PollTransaction, pollTransactionOn } from './poll-transaction.ts'
+import { type ScriptArgument, scriptText } from './script-call.ts'
 import { slotOf } from './topology.ts'
 
 const NAMES = [
@@ -32,7 +34,6 @@ const NAMES = [
   'update_receiver',
 ] as const
 export type ScriptName = (typeof NAMES)[number]
-export type ScriptArgument = string | number | Buffer
 
 const folder = new URL('./scripts/', import.meta.url)
 const sources = new Map(NAMES.map(name => [name, sourceOf(`${name}.lua`, new Set())]))
@@ -71,8 +72,13 @@ export function scriptsOn(redis: Client, pollers: readonly Client[] = [redis]): 
 }
 
 function callOn(redis: Client, name: ScriptName): Script {
+  const lua = sources.get(name)!
   const command = `setstream_${name}`
-  redis.defineCommand(command, { lua: sources.get(name)! })
+  redis.defineCommand(command, { lua }) // For a transaction as well.
+  if (redis instanceof GatheringRedis) {
+    const text = scriptText(lua)
+    return (keys, args) => redis.run(text, keys, args)
+  }
   const commands = redis as unknown as Record<string, (...args: ScriptArgument[]) => Promise<unknown>>
   return (keys, args) => commands[command]!(keys.length, ...keys, ...args).catch(storeFailure)
 }

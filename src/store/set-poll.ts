@@ -12,7 +12,8 @@ import { storeFailure } from './failures.ts'
 import type { Keys } from './keys.ts'
 import { type HandedOut, handsOut, type Page, toPage } from './page.ts'
 import type { PollAndRead } from './poll-transaction.ts'
-import type { ScriptArgument, Scripts } from './scripts.ts'
+import type { ScriptArgument } from './script-call.ts'
+import type { Scripts } from './scripts.ts'
 
 export interface LapseLimits {
   readonly redeliverAfterMs: number

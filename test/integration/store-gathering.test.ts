@@ -1,54 +1,62 @@
 /** When what is asked over a connection for requests leaves: what is written, and not what is answered. */
-import type { Redis } from 'ioredis'
 import { describe, expect, it } from 'vitest'
+import type { GatheringRedis } from '../../src/store/gathering-redis.ts'
+import { scriptText } from '../../src/store/script-call.ts'
 import { connectForRequests, isCluster, testPrefix } from '../support/redis.ts'
 
+const append = scriptText("return redis.call('APPEND', KEYS[1], ARGV[1])")
+
+/** A connection over which the script was sent already; of what is written since, in scripts with a word of one letter. */
 async function open() {
-  const redis = connectForRequests() as Redis
-  await redis.ping()
-  const unsent = () => redis.stream.writableLength
-  return { redis, unsent }
+  const redis = connectForRequests() as GatheringRedis
+  const key = `${testPrefix()}:order`
+  const call = (word: string) => redis.run(append, [key], [word])
+  await call('')
+  const first = redis.stream.bytesWritten
+  await call('0')
+  const each = redis.stream.bytesWritten - first
+  const start = redis.stream.bytesWritten
+  const written = () => (redis.stream.bytesWritten - start) / each
+  return { redis, key, call, written }
 }
 
-describe.skipIf(isCluster())('commands over a connection for requests', () => {
+describe.skipIf(isCluster())('scripts over a connection for requests', () => {
   it('leave four in a write, and what is left of a turn of the event loop at its end', async () => {
-    const { redis, unsent } = await open()
+    const { call, written } = await open()
     const answers: Promise<unknown>[] = []
-    const waiting = Array.from({ length: 6 }, () => {
-      answers.push(redis.ping())
-      return unsent()
+    const seen = Array.from({ length: 6 }, (_, i) => {
+      answers.push(call(String(i)))
+      return written()
     })
-    const one = waiting[0]!
-    expect(one).toBeGreaterThan(0)
-    expect(waiting).toEqual([one, 2 * one, 3 * one, 0, one, 2 * one])
+    expect(seen).toEqual([0, 0, 0, 4, 4, 4])
     await Promise.all(answers)
-    expect(unsent()).toBe(0)
+    expect(written()).toBe(6)
   })
 
-  it('leave at once when they are a transaction, and with it what was given before', async () => {
-    const { redis, unsent } = await open()
-    const written = redis.stream.bytesWritten
-    const answers: Promise<unknown>[] = [redis.multi().ping().exec()]
-    expect(redis.stream.bytesWritten).toBeGreaterThan(written)
-    expect(unsent()).toBe(0)
-    answers.push(redis.ping())
-    expect(unsent()).toBeGreaterThan(0)
-    answers.push(redis.multi().ping().exec())
-    expect(unsent()).toBe(0)
-    answers.push(redis.ping())
-    expect(unsent()).toBeGreaterThan(0)
-    await Promise.all(answers)
-    expect(unsent()).toBe(0)
+  it('leave at once when a transaction is given, ahead of it', async () => {
+    const { redis, call, written } = await open()
+    const answers = [call('a'), call('b')]
+    expect(written()).toBe(0)
+    const transaction = redis.multi().ping().exec()
+    const after = written()
+    expect(after).toBeGreaterThan(2)
+    answers.push(call('c'))
+    expect(written()).toBe(after)
+    await Promise.all([...answers, transaction])
+    expect(written()).toBe(after + 1)
   })
 
-  it('reach Redis in the order in which they were given, also those around a transaction', async () => {
-    const { redis } = await open()
-    const key = `${testPrefix()}:order`
+  it('reach Redis in the order in which they were given, among whatever else is', async () => {
+    const { redis, key, call } = await open()
     await Promise.all([
-      redis.append(key, 'before '),
-      redis.multi().append(key, 'transaction ').exec(),
-      redis.append(key, 'after'),
+      call('1'),
+      redis.append(key, '2'),
+      call('3'),
+      redis.multi().append(key, '4').exec(),
+      redis.append(key, '5'),
+      ...Array.from('678901', call),
+      redis.append(key, '2'),
     ])
-    expect(await redis.get(key)).toBe('before transaction after')
+    expect(await redis.get(key)).toBe('0123456789012')
   })
 })

@@ -1,0 +1,89 @@
+/** A script over a connection for requests: what it answers, and what becomes of it when something goes wrong. */
+import { ReplyError } from 'ioredis'
+import { describe, expect, it } from 'vitest'
+import type { GatheringRedis } from '../../src/store/gathering-redis.ts'
+import { scriptText } from '../../src/store/script-call.ts'
+import { connect, connectForRequests, isCluster, startPrivateRedis, testPrefix } from '../support/redis.ts'
+import { until } from '../support/until.ts'
+
+const count = scriptText("return redis.call('INCR', KEYS[1])")
+const forRequests = (url?: string) => connectForRequests(url) as GatheringRedis
+const key = () => `${testPrefix()}:count`
+
+describe.skipIf(isCluster())('a script over a connection for requests', () => {
+  it('is answered with what it returned, whatever the words', async () => {
+    const echo = scriptText('return {KEYS[1], {ARGV[1], {ARGV[2]}, 7}, false, tonumber(ARGV[3]), {}}')
+    const words = ['ä\r\n"\u0000😀', '', -12]
+    const answer = ['größe', ['ä\r\n"\u0000😀', [''], 7], null, -12, []]
+    const redis = forRequests()
+    const [first, second] = await Promise.all([redis.run(echo, ['größe'], words), redis.run(echo, ['größe'], words)])
+    expect(first).toEqual(answer)
+    expect(second).toEqual(answer)
+    expect(await redis.run(echo, ['a'], ['b', 'c', 3])).toEqual(['a', ['b', ['c'], 7], null, 3, []])
+  })
+
+  it('is sent whole when Redis has forgotten it, once for each call', async () => {
+    const server = await startPrivateRedis()
+    const redis = forRequests(server.url)
+    expect(await Promise.all([redis.run(count, ['n'], []), redis.run(count, ['n'], [])])).toEqual([1, 2])
+    await redis.script('FLUSH')
+    expect(await redis.run(count, ['n'], [])).toBe(3)
+    expect(await redis.run(count, ['n'], [])).toBe(4)
+    const stats = await redis.info('commandstats')
+    expect(stats).toMatch(/cmdstat_eval:calls=3,/)
+    expect(stats).toMatch(/cmdstat_evalsha:calls=4,.*failed_calls=3/)
+  })
+
+  it('that fails is answered with its own error, without what was sent', async () => {
+    const redis = forRequests()
+    const failing = redis.run(scriptText("return redis.call('HGET', KEYS[1])"), ['secret'], ['secret'])
+    const error: unknown = await failing.catch((reason: unknown) => reason)
+    expect(error).toBeInstanceOf(ReplyError)
+    expect(error).toMatchObject({ message: expect.stringContaining('Wrong number of args') })
+    expect(JSON.stringify(error)).not.toContain('secret')
+  })
+
+  it('is sent again when the connection breaks before it has left', async () => {
+    const redis = forRequests()
+    const name = key()
+    expect(await redis.run(count, [name], [])).toBe(1)
+    const answers = [redis.run(count, [name], []), redis.run(count, [name], [])]
+    redis.stream.destroy()
+    answers.push(redis.run(count, [name], []))
+    expect(await Promise.all(answers)).toEqual([2, 3, 4])
+  })
+
+  it('is given up in time, and then not sent again', async () => {
+    const server = await startPrivateRedis()
+    const redis = forRequests(server.url)
+    expect(await redis.run(count, ['n'], [])).toBe(1)
+    const admin = connect({ replyMapping: 'legacy' }, server.url)
+    await admin.client('PAUSE', 1800, 'ALL')
+    const startedMs = performance.now()
+    const call = redis.run(count, ['n'], [])
+    redis.stream.destroy()
+    await expect(call).rejects.toMatchObject({ code: 'store_unavailable', cause: { message: 'Command timed out' } })
+    expect(performance.now() - startedMs).toBeLessThan(2000)
+    await until('it is connected again', async () => redis.status === 'ready')
+    expect(await redis.run(count, ['n'], [])).toBe(2)
+  })
+
+  it('is given up in time also when those before it were answered', async () => {
+    const server = await startPrivateRedis()
+    const redis = forRequests(server.url)
+    await redis.run(count, ['n'], [])
+    const admin = connect({ replyMapping: 'legacy' }, server.url)
+    await admin.client('PAUSE', 60_000, 'ALL')
+    const startedMs = performance.now()
+    const calls = await Promise.allSettled([redis.run(count, ['n'], []), redis.run(count, ['n'], [])])
+    expect(performance.now() - startedMs).toBeLessThan(2000)
+    for (const call of calls) expect(call).toMatchObject({ reason: { code: 'store_unavailable' } })
+  })
+
+  it('is refused at once over a connection that was closed', async () => {
+    const redis = forRequests()
+    await redis.run(count, [key()], [])
+    await redis.quit()
+    await expect(redis.run(count, [key()], [])).rejects.toMatchObject({ code: 'store_unavailable' })
+  })
+})
