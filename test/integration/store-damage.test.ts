@@ -212,4 +212,16 @@ describe('an entry that was deleted by hand', () => {
     await drain(feed)
     expect(await feed.check()).toMatchObject({ queued: 0, inFlight: 0, owedAgain: 0 })
   })
+
+  it('with all others that lapse does not stop the poll that finds it', async () => {
+    const feed = await lab.feed({ settings: { redeliverAfterMs: 1000 } })
+    const jtis = await feed.publishMany(2)
+    await feed.pollNow()
+    await feed.age(1000)
+    for (const jti of jtis) await redis.xdel(feed.keys.log, (await redis.hget(feed.keys.ids, jti)) as string)
+    expect(await feed.pollNow()).toMatchObject({ status: 200, jtis: [] })
+    const jti = await feed.publish()
+    expect(await drain(feed)).toEqual([jti])
+    expect(await feed.check()).toMatchObject({ queued: 0, owedAgain: 0 })
+  })
 })

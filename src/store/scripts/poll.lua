@@ -326,14 +326,16 @@ if isReadAfter then
   handedOut = readAfter
   pending.inflight, pending.total = pending.inflight + handedOut, pending.total + handedOut
 elseif limit > 0 and status == 'enabled' then
-  if pending.due == 0 or isFiltered then
+  -- None are listed where all that lapsed just now had been deleted by another hand.
+  local due = {}
+  if pending.due > 0 and not isFiltered then due = call('XPENDING', log, GROUP, '-', '+', limit, DUE) end
+  if #due == 0 then
     -- A log that is read anew brings what is owed again as well: taken from both it would stand twice in the page.
     seenAll = takeNew(limit, bytesMax)
-    if isFiltered then pending = pendingCounts(log) end
+    if isFiltered or pending.due > 0 then pending = pendingCounts(log) end
   else
     -- While unseen SETs wait, at most half of a page, by count and by bytes, is owed again (guarantee 6), and they
     -- leave as much to what is owed.
-    local due = call('XPENDING', log, GROUP, '-', '+', limit, DUE)
     local news, newBytes = limit - math.min(math.floor(limit / 2), #due), math.ceil(bytesMax / 2)
     if limit == 1 or bytesOf(seqOf(due[1][1])) > bytesMax - newBytes then
       -- What cannot be halved takes turns.
