@@ -2,6 +2,8 @@
  * Every key name and hash tag, in one place (design, section 6). All keys of a receiver carry the hash tag `{id}`, so
  * that each step is one script on one node, and Redis Cluster shards by receiver.
  */
+import { LRUCache } from 'lru-cache'
+
 export const GROUP = 'poll'
 /** The consumers of the group are states, not processes. */
 export const CONSUMER = { inflight: 'inflight', due: 'due', parked: 'parked' } as const
@@ -46,7 +48,11 @@ export interface Keys {
   receiverOfWake(channel: string): string
 }
 
+/** Made for each request, they were two hundredths of all that a process allocates. */
+const KNOWN_MAX = 10_000
+
 export function keysFor(prefix: string): Keys {
+  const known = new LRUCache<string, ReceiverKeys>({ max: KNOWN_MAX, memoMethod: receiver => keysOf(prefix, receiver) })
   return {
     prefix,
     receivers: `${prefix}:receivers`,
@@ -61,23 +67,25 @@ export function keysFor(prefix: string): Keys {
     holders: `{${prefix}:held}`,
     heldBy: process => `{${prefix}:held}:${process}`,
     token: sha256 => `${prefix}:token:${sha256}`,
-    of(receiver) {
-      const own = `${prefix}:{${receiver}}:`
-      return {
-        log: `${own}log`,
-        ids: `${own}ids`,
-        why: `${own}why`,
-        errors: `${own}errors`,
-        done0: `${own}done:0`,
-        done1: `${own}done:1`,
-        acked: `${own}acked`,
-        counts: `${own}counts`,
-        receiver: `${own}receiver`,
-        given: `${own}given`,
-        taken: `${own}taken`,
-        wake: `${own}wake`,
-      }
-    },
+    of: receiver => known.memo(receiver),
     receiverOfWake: channel => channel.slice(prefix.length + 2, channel.lastIndexOf('}')),
+  }
+}
+
+function keysOf(prefix: string, receiver: string): ReceiverKeys {
+  const own = `${prefix}:{${receiver}}:`
+  return {
+    log: `${own}log`,
+    ids: `${own}ids`,
+    why: `${own}why`,
+    errors: `${own}errors`,
+    done0: `${own}done:0`,
+    done1: `${own}done:1`,
+    acked: `${own}acked`,
+    counts: `${own}counts`,
+    receiver: `${own}receiver`,
+    given: `${own}given`,
+    taken: `${own}taken`,
+    wake: `${own}wake`,
   }
 }
