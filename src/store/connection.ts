@@ -80,7 +80,8 @@ export function singleTarget(options: RedisOptions, kind: 'single' | 'sentinel' 
       // Requests come many at a time; the others' commands are few, and BullMQ duplicates its connections itself.
       const all = { ...options, ...optionsFor(purpose), replyMapping: 'legacy' as const }
       if (purpose === 'jobs') return prepared(new Redis(all))
-      return prepared(new GatheringRedis({ ...all, commandTimeout: COMMAND_TIMEOUT_MS }))
+      const times = { commandTimeout: COMMAND_TIMEOUT_MS, socketTimeout: SILENCE_MAX_MS.requests }
+      return prepared(new GatheringRedis({ ...all, ...times }))
     },
     openNode: () => prepared(new Redis({ ...options, ...nodeOptions })),
   }

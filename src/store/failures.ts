@@ -1,7 +1,7 @@
 /** Tells a Redis that is away or unwilling, which is worth a retry, from a bug, which is not. */
 import { TransmitterError } from '../errors.ts'
 
-/** NOSCRIPT: ioredis sends a script again by itself, but not twice, as when memory was short the first time. */
+/** NOSCRIPT: a script is sent again, but not for ever, as when memory was short the first time. */
 const PASSING =
   /^(NOSCRIPT|LOADING|READONLY|MOVED|ASK|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|NOREPLICAS|BUSY|UNBLOCKED|NOAUTH|WRONGPASS|MISCONF)\b/
 const AWAY =

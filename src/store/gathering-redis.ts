@@ -29,15 +29,26 @@ export class GatheringRedis extends Redis {
   readonly #open = new Set<ScriptCall>()
   #timer: NodeJS.Timeout | undefined
   readonly #timeoutMs: number
+  /** Scripts whose text is on its way: others that need it are sent behind it. */
+  readonly #taught = new Map<ScriptText, ScriptCall>()
   readonly #on = {
-    forgotten: (call: ScriptCall) => this.#send(call),
-    settled: (call: ScriptCall) => void this.#open.delete(call),
+    forgotten: (call: ScriptCall) => {
+      if (!this.#taught.has(call.script)) {
+        call.isWhole = true
+        this.#taught.set(call.script, call)
+      }
+      this.#send(call)
+    },
+    settled: (call: ScriptCall) => {
+      this.#open.delete(call)
+      if (call.isWhole && this.#taught.get(call.script) === call) this.#taught.delete(call.script)
+    },
   }
 
   /** Of the pages that come over it. */
   readonly pageBuffers = new PageBuffers()
 
-  constructor(options: RedisOptions & { replyMapping: 'legacy'; commandTimeout: number }) {
+  constructor(options: RedisOptions & { replyMapping: 'legacy'; commandTimeout: number; socketTimeout: number }) {
     // Through Sentinels, and with TLS, ioredis connects by itself.
     const connectsItself = options.sentinels !== undefined || options.tls !== undefined
     super(connectsItself ? options : { ...options, Connector: OneBufferConnector })
@@ -49,6 +60,11 @@ export class GatheringRedis extends Redis {
   /** ioredis would make one of another kind, which reads into one buffer as well and does not copy what it keeps. */
   override duplicate(): never {
     throw new Error('a connection for requests is opened, not duplicated')
+  }
+
+  override disconnect(reconnect = false): void {
+    if (!reconnect) this.#write() // What was asked before is still answered.
+    super.disconnect(reconnect)
   }
 
   /** @throws what `storeFailure` throws, after the time-out of a command at the latest */

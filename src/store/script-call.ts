@@ -16,7 +16,7 @@ export interface ScriptText {
 }
 
 export interface ScriptCallEvents {
-  /** Redis does not know the script: `toWritable` now gives it whole, for it to be sent once more. */
+  /** Redis does not know the script: to be sent once more, whole if that is set. */
   forgotten(call: ScriptCall): void
   /** It is answered, or given up. */
   settled(call: ScriptCall): void
@@ -40,16 +40,20 @@ type QueuedCommand = Pick<
 >
 
 const NONE: never[] = []
+/** What stands in front of a word of so many bytes: most are short. */
+const AHEAD = Array.from({ length: 128 }, (_, bytes) => `$${bytes}\r\n`)
 
 export class ScriptCall implements QueuedCommand {
   readonly promise: Promise<unknown>
   readonly deadlineMs: number
   /** Neither answered nor given up. */
   isOpen = true
+  /** Sent with the text of the script. */
   isWhole = false
   /** What is only ASCII is written faster when that is said. */
   isAscii = true
-  readonly #script: ScriptText
+  readonly script: ScriptText
+  #isRefused = false
   /** How many words the command has, and those behind the script. */
   readonly #count: number
   readonly #behind: string
@@ -64,13 +68,16 @@ export class ScriptCall implements QueuedCommand {
     deadlineMs: number,
     on: ScriptCallEvents,
   ) {
-    this.#script = script
+    this.script = script
     this.deadlineMs = deadlineMs
     this.#on = on
     this.#count = 3 + keys.length + args.length
-    let text = plain(String(keys.length))
-    for (const key of keys) text += this.#bulk(key)
-    for (const arg of args) text += typeof arg === 'number' ? plain(String(arg)) : this.#bulk(arg)
+    let text = ascii(String(keys.length))
+    for (let i = 0; i < keys.length; i++) text += this.#word(keys[i]!)
+    for (let i = 0; i < args.length; i++) {
+      const arg = args[i]!
+      text += typeof arg === 'number' ? ascii(String(arg)) : this.#word(arg)
+    }
     this.#behind = text
     this.promise = new Promise((resolve, reject) => {
       this.#fulfil = resolve
@@ -96,7 +103,7 @@ export class ScriptCall implements QueuedCommand {
   }
 
   toWritable(): string {
-    const { whole, byDigest } = this.#script
+    const { whole, byDigest } = this.script
     return `*${this.#count}\r\n${this.isWhole ? whole : byDigest}${this.#behind}`
   }
 
@@ -108,7 +115,9 @@ export class ScriptCall implements QueuedCommand {
 
   reject(error: Error): void {
     if (this.isOpen && !this.isWhole && error.message.startsWith('NOSCRIPT')) {
-      this.isWhole = true
+      // Behind another that goes whole it is known the next time, unless that one was lost.
+      this.isWhole = this.#isRefused
+      this.#isRefused = true
       this.#on.forgotten(this)
       return
     }
@@ -128,21 +137,21 @@ export class ScriptCall implements QueuedCommand {
     this.#on.settled(this)
   }
 
-  #bulk(text: string): string {
+  #word(text: string): string {
     const bytes = Buffer.byteLength(text)
-    if (bytes !== text.length) this.isAscii = false
+    if (bytes === text.length) return ascii(text)
+    this.isAscii = false
     return `$${bytes}\r\n${text}\r\n`
   }
 }
 
 export function scriptText(lua: string): ScriptText {
   const sha1 = createHash('sha1').update(lua).digest('hex')
-  return { byDigest: plain('EVALSHA') + plain(sha1), whole: `${plain('EVAL')}$${Buffer.byteLength(lua)}\r\n${lua}\r\n` }
+  return { byDigest: ascii('EVALSHA') + ascii(sha1), whole: `${ascii('EVAL')}$${Buffer.byteLength(lua)}\r\n${lua}\r\n` }
 }
 
-/** A word of ASCII. */
-function plain(text: string): string {
-  return `$${text.length}\r\n${text}\r\n`
+function ascii(text: string): string {
+  return `${AHEAD[text.length] ?? `$${text.length}\r\n`}${text}\r\n`
 }
 
 /** Strings come as bytes. */

@@ -2,14 +2,15 @@
 import { describe, expect, it } from 'vitest'
 import type { GatheringRedis } from '../../src/store/gathering-redis.ts'
 import { scriptText } from '../../src/store/script-call.ts'
-import { connectForRequests, isCluster, testPrefix } from '../support/redis.ts'
+import { connectForRequests, isCluster, startPrivateRedis } from '../support/redis.ts'
 
 const append = scriptText("return redis.call('APPEND', KEYS[1], ARGV[1])")
 
 /** A connection over which the script was sent already; of what is written since, in scripts with a word of one letter. */
 async function open() {
-  const redis = connectForRequests() as GatheringRedis
-  const key = `${testPrefix()}:order`
+  // Nobody else makes that one forget scripts.
+  const redis = connectForRequests((await startPrivateRedis()).url) as GatheringRedis
+  const key = 'order'
   const call = (word: string) => redis.run(append, [key], [word])
   await call('')
   const first = redis.stream.bytesWritten

@@ -22,16 +22,40 @@ describe.skipIf(isCluster())('a script over a connection for requests', () => {
     expect(await redis.run(echo, ['a'], ['b', 'c', 3])).toEqual(['a', ['b', ['c'], 7], null, 3, []])
   })
 
-  it('is sent whole when Redis has forgotten it, once for each call', async () => {
+  it('is sent whole when Redis has forgotten it, once for all that are asked at that time', async () => {
     const server = await startPrivateRedis()
     const redis = forRequests(server.url)
-    expect(await Promise.all([redis.run(count, ['n'], []), redis.run(count, ['n'], [])])).toEqual([1, 2])
+    const run = (calls: number) => Promise.all(Array.from({ length: calls }, () => redis.run(count, ['n'], [])))
+    const wholes = async () => /cmdstat_eval:calls=(\d+),/.exec(await redis.info('commandstats'))?.[1]
+    expect((await run(100)).toSorted()).toEqual(Array.from({ length: 100 }, (_, i) => i + 1).toSorted())
+    expect(await wholes()).toBe('1')
     await redis.script('FLUSH')
-    expect(await redis.run(count, ['n'], [])).toBe(3)
-    expect(await redis.run(count, ['n'], [])).toBe(4)
-    const stats = await redis.info('commandstats')
-    expect(stats).toMatch(/cmdstat_eval:calls=3,/)
-    expect(stats).toMatch(/cmdstat_evalsha:calls=4,.*failed_calls=3/)
+    await run(100)
+    expect(await wholes()).toBe('2')
+    expect(await run(1)).toEqual([201])
+    expect(await wholes()).toBe('2')
+  })
+
+  it('is sent whole by another call when the one that was to bring it is refused', async () => {
+    const server = await startPrivateRedis()
+    const redis = forRequests(server.url)
+    const admin = connect({ replyMapping: 'legacy' }, server.url)
+    await admin.acl('SETUSER', 'default', '-eval')
+    const refused = await Promise.allSettled([redis.run(count, ['n'], []), redis.run(count, ['n'], [])])
+    for (const call of refused) expect(call).toMatchObject({ reason: { message: expect.stringContaining('NOPERM') } })
+    await admin.acl('SETUSER', 'default', '+eval')
+    expect(await redis.run(count, ['n'], [])).toBe(1)
+  })
+
+  it('leaves before the connection is closed when it was asked before', async () => {
+    const redis = forRequests()
+    const name = key()
+    await redis.run(count, [name], [])
+    const call = redis.run(count, [name], [])
+    redis.disconnect()
+    await call.catch(() => {}) // Whether it is answered depends on what comes first.
+    const other = forRequests()
+    await until('it has run', async () => (await other.get(name)) === '2')
   })
 
   it('that fails is answered with its own error, without what was sent', async () => {
@@ -58,13 +82,13 @@ describe.skipIf(isCluster())('a script over a connection for requests', () => {
     const redis = forRequests(server.url)
     expect(await redis.run(count, ['n'], [])).toBe(1)
     const admin = connect({ replyMapping: 'legacy' }, server.url)
-    await admin.client('PAUSE', 1800, 'ALL')
+    await admin.client('PAUSE', 3000, 'ALL')
     const startedMs = performance.now()
     const call = redis.run(count, ['n'], [])
     redis.stream.destroy()
     await expect(call).rejects.toMatchObject({ code: 'store_unavailable', cause: { message: 'Command timed out' } })
     expect(performance.now() - startedMs).toBeLessThan(2000)
-    await until('it is connected again', async () => redis.status === 'ready')
+    await until('it is connected again', () => redis.status === 'ready', 10_000)
     expect(await redis.run(count, ['n'], [])).toBe(2)
   })
 
