@@ -63,7 +63,7 @@ export class GatheringRedis extends Redis {
   }
 
   override disconnect(reconnect = false): void {
-    if (!reconnect) this.#write() // What was asked before is still answered.
+    if (!reconnect) this.#write() // What was asked before is still sent.
     super.disconnect(reconnect)
   }
 

@@ -1,8 +1,8 @@
 /**
  * Loads scripts/*.lua once and gives each a function. Every change that must be atomic is one script; what several
- * share stands in scripts/lib, and is put where a script asks for it. Over a
- * connection for requests a script is sent by its digest, and whole when Redis has forgotten it (script-call.ts); over
- * others, and in transactions, ioredis sends it whole the first time.
+ * share stands in scripts/lib, and is put where a script asks for it. Over a connection for requests a script is sent by
+ * its digest, and whole when Redis has forgotten it (script-call.ts); over others, and in transactions, ioredis sends it
+ * whole the first time.
  */
 import { readFileSync } from 'node:fs'
 import type { Client } from './connection.ts'

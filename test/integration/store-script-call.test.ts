@@ -48,14 +48,14 @@ describe.skipIf(isCluster())('a script over a connection for requests', () => {
   })
 
   it('leaves before the connection is closed when it was asked before', async () => {
-    const redis = forRequests()
-    const name = key()
-    await redis.run(count, [name], [])
-    const call = redis.run(count, [name], [])
+    const { url } = await startPrivateRedis() // Which nobody else makes forget the script.
+    const redis = forRequests(url)
+    await redis.run(count, ['n'], [])
+    const call = redis.run(count, ['n'], [])
     redis.disconnect()
     await call.catch(() => {}) // Whether it is answered depends on what comes first.
-    const other = forRequests()
-    await until('it has run', async () => (await other.get(name)) === '2')
+    const other = forRequests(url)
+    await until('it has run', async () => (await other.get('n')) === '2')
   })
 
   it('that fails is answered with its own error, without what was sent', async () => {
