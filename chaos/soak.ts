@@ -34,6 +34,7 @@ const directory = await mkdtemp(join(tmpdir(), 'setstream-soak-'))
 await openKeyRing({ dir: join(directory, 'keys'), alg: 'ES256', generate: true })
 const redis = await ReplicatedRedis.start(0, 'everysec')
 const place = new Place('all roles', 'public,internal,workers', {
+  NODE_OPTIONS: `--expose-gc --import ${new URL('./collect.ts', import.meta.url).href}`,
   REDIS_URL: redis.url,
   KEYS_DIR: join(directory, 'keys'),
   DATA_DIR: directory,
@@ -143,7 +144,7 @@ function report(): string[] {
     `soak: ${seconds} s, ${ledger.counts.confirmed} SETs confirmed, ${ledger.counts.acknowledged} acknowledged`,
   )
   for (const [name, slack] of Object.entries(SLACK)) {
-    // The least of a quarter: what is left once garbage was collected.
+    // The least of a quarter: what is left once garbage was collected (collect.ts).
     const [from, to] = [early, late].map(part => Math.min(...part.map(sample => sample[name] as number))) as [
       number,
       number,
