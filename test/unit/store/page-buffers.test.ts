@@ -5,7 +5,7 @@ import { PageFraming } from '../../../src/store/page-framing.ts'
 import { RawPage } from '../../../src/store/raw-page.ts'
 import { encode, type Reply, readGroupReply } from '../../support/resp.ts'
 
-const script: Reply = ['page', 1, -1, 1_700_000_000_000, 0, 0, 0, 0, -1, [], [], -1, 1]
+const script: Reply = ['page', 1, -1, 1_700_000_000_000, 0, -1, -1]
 
 function opened() {
   const buffers = new PageBuffers()
