@@ -8,6 +8,7 @@ import type { PageBuffers } from './page-buffers.ts'
 
 const CR = 13
 const ZERO = 48
+const NINE = 57
 const MAP = 37
 const ARRAY = 42
 const MINUS = 45
@@ -47,9 +48,7 @@ export class RawPage implements SetBytes {
       cursor.at += BEFORE_ID
       const idAt = cursor.text()
       if (i === 0) oldestMs = Number.parseInt(bytes.toString('latin1', idAt, cursor.at), 10)
-      if (bytes[cursor.at + 3] !== SIX || bytes[cursor.at + 12] !== LAST_OF_JTI) {
-        throw new Error('an entry of a log is not one of ours')
-      }
+      if (bytes[cursor.at + 3] !== SIX || bytes[cursor.at + 12] !== LAST_OF_JTI) throw foreign()
       cursor.at += AFTER_ID
       const jtiAt = cursor.text()
       this.spans[i] = jtiAt
@@ -62,6 +61,7 @@ export class RawPage implements SetBytes {
       cursor.text() // The digest.
       cursor.at += 2
     }
+    if (cursor.at > bytes.length + 2) throw foreign()
     this.isPlain = isPlain
     this.oldestMs = oldestMs
   }
@@ -95,6 +95,10 @@ export class RawPage implements SetBytes {
   }
 }
 
+function foreign(): Error {
+  return new Error('an entry of a log is not one of ours')
+}
+
 function standsInJson(bytes: Buffer, start: number, end: number): boolean {
   for (let at = start; at < end; at++) {
     const byte = bytes[at]!
@@ -117,6 +121,8 @@ class Cursor {
     let { at } = this
     let number = 0
     for (let byte = bytes[at]!; byte !== CR; byte = bytes[at]!) {
+      // Nor behind the end, where the search for that of a line would have none.
+      if (!(byte >= ZERO && byte <= NINE)) throw foreign()
       number = number * 10 + byte - ZERO
       at += 1
     }

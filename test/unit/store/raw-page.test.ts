@@ -49,7 +49,18 @@ describe('an answer without SETs', () => {
   })
 })
 
-it('refuses an entry that append.lua did not write', () => {
-  const foreign = encode(new Map([['log', [['1700000000000-1', ['set', 'a.b.c']]]]]))
+it.for([
+  ['fewer words', ['set', 'a.b.c']],
+  ['another word behind the jti', ['jti', 'a', 'token', 'a.b.c', 'digest', 'd']],
+  ['a shorter word behind the SET', ['jti', 'a', 'set', 'a.b.c', 'd', 'd']],
+] as const)('refuses an entry that append.lua did not write: %s', ([, fields]) => {
+  const foreign = encode(new Map([['log', [['1700000000000-1', [...fields]]]]]))
   expect(() => RawPage.of(foreign)).toThrow('not one of ours')
+})
+
+it('refuses a page that ends too early', () => {
+  const page = encode(readGroupReply('log', [{ id: '1700000000000-1', jti: 'a', set: 'b', digest: 'c' }], 2))
+  for (let length = 10; length < page.length - 4; length++) {
+    expect(() => RawPage.of(page.subarray(0, length)), String(length)).toThrow('not one of ours')
+  }
 })
