@@ -40,9 +40,10 @@ const SETS_UNDER_WAY = 400
 /** What an overloaded Redis costs at the most beyond the time-out of a command. */
 const TURN_WITHIN_MS = 150
 
-/** For connections that hand pages past the parser; @returns undefined for others. */
-export function pollTransactionOn(redis: unknown): PollTransaction | undefined {
+/** For connections that hand pages past the parser; @returns undefined for others. @param lua the text of poll.lua */
+export function pollTransactionOn(redis: unknown, lua: string): PollTransaction | undefined {
   if (!(redis instanceof GatheringRedis)) return undefined
+  redis.defineCommand('setstream_poll', { lua })
   let isAllowed: boolean | undefined
   const turns = new Turns(SETS_UNDER_WAY, TURN_WITHIN_MS)
   return async (keys, args, limit) => {

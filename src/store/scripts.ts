@@ -67,19 +67,22 @@ export function scriptsOn(redis: Client, pollers: readonly Client[] = [redis]): 
   for (const name of NAMES) {
     scripts[name] = divided((HANDING_OUT.has(name) ? pollers : [redis]).map(client => callOn(client, name)))
   }
-  const transactions = pollers.map(pollTransactionOn).filter(transaction => transaction !== undefined)
+  const poll = sources.get('poll')!
+  const transactions = pollers
+    .map(client => pollTransactionOn(client, poll))
+    .filter(transaction => transaction !== undefined)
   const pollAndRead = transactions.length === pollers.length ? divided(transactions) : undefined
   return { ...(scripts as Record<ScriptName, Script>), pollAndRead }
 }
 
 function callOn(redis: Client, name: ScriptName): Script {
   const lua = sources.get(name)!
-  const command = `setstream_${name}`
-  redis.defineCommand(command, { lua }) // For a transaction as well.
   if (redis instanceof GatheringRedis) {
     const text = scriptText(lua)
     return (keys, args) => redis.run(text, keys, args)
   }
+  const command = `setstream_${name}`
+  redis.defineCommand(command, { lua })
   const commands = redis as unknown as Record<string, (...args: ScriptArgument[]) => Promise<unknown>>
   return (keys, args) => commands[command]!(keys.length, ...keys, ...args).catch(storeFailure)
 }

@@ -1,8 +1,8 @@
 --[[
   poll_straight.lua: what nearly every poll of a busy receiver is: nothing reported, nothing owed again, nothing retained,
   and each acknowledged jti was in flight. The same steps as behind it in poll.lua in one pass, without what only the
-  other cases need, their functions included: a page of one costs Redis two thirds of what it would there. Whatever turns
-  out to be otherwise goes on there, with what was settled here.
+  other cases need, their functions included (docs/performance.md says what that is worth). Whatever turns out to be
+  otherwise goes on there, with what was settled here.
 ]]
 
 -- A step of the walk through what is in flight: whether something has lapsed, and where the next step begins.
