@@ -25,6 +25,8 @@ export const RETENTION_EVERY_MS = { min: 1000, max: 60_000 }
 const RETENTION_LOST_MS = 5000
 
 const CLOSING_MS = 1000
+/** Who counts is waited for at the end of a process; what is not known now is asked again soon. */
+const COUNTING_MS = 2000
 
 const RETRIES: JobsOptions = {
   attempts: 5,
@@ -35,9 +37,14 @@ const RETRIES: JobsOptions = {
 
 /** For closing what BullMQ opened: it waits for Redis, also when that is away. */
 export async function settledWithin(withinMs: number, closing: readonly Promise<unknown>[]): Promise<void> {
-  const { promise: timeIsUp, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, withinMs)
-  await Promise.race([Promise.allSettled(closing), timeIsUp]).finally(() => clearTimeout(timer))
+  await answeredWithin(withinMs, Promise.allSettled(closing)).catch(() => {})
+}
+
+/** @throws what `answer` throws, or that there was none: BullMQ waits for Redis without a limit. */
+async function answeredWithin<T>(withinMs: number, answer: Promise<T>): Promise<T> {
+  const { promise: timeIsUp, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(new Error(`no answer of a queue within ${withinMs} ms`)), withinMs)
+  return Promise.race([answer, timeIsUp]).finally(() => clearTimeout(timer))
 }
 
 export class Jobs implements Schedule {
@@ -85,15 +92,14 @@ export class Jobs implements Schedule {
     await schedule()
   }
 
-  /** How many jobs each queue holds, by state. */
+  /** How many jobs each queue holds, by state. @throws {Error} when Redis does not answer in time. */
   async counts(): Promise<{ queue: QueueName; jobs: Readonly<Record<JobState, number>> }[]> {
-    return Promise.all(
-      QUEUES.map(async queue => {
-        const counts = await this.#queues[queue].getJobCounts(...JOB_STATES)
-        const jobs = Object.fromEntries(JOB_STATES.map(state => [state, counts[state] ?? 0]))
-        return { queue, jobs: jobs as Record<JobState, number> }
-      }),
-    )
+    const counting = QUEUES.map(async queue => {
+      const counts = await this.#queues[queue].getJobCounts(...JOB_STATES)
+      const jobs = Object.fromEntries(JOB_STATES.map(state => [state, counts[state] ?? 0]))
+      return { queue, jobs: jobs as Record<JobState, number> }
+    })
+    return answeredWithin(COUNTING_MS, Promise.all(counting))
   }
 
   /** The queues for somebody to look at. */

@@ -1,8 +1,11 @@
 /** SIGTERM while Redis is away, or just back: the process ends all the same, within its grace period and with 0. */
 import { describe, expect, it } from 'vitest'
-import { QUEUES } from '../../src/jobs.ts'
+import { Jobs, QUEUES } from '../../src/jobs.ts'
+import { parseRedisUrl } from '../../src/store/connection.ts'
+import { keysFor } from '../../src/store/keys.ts'
+import { createLogger } from '../../src/telemetry/logger.ts'
 import { openLab } from '../support/feed.ts'
-import { startPrivateRedis } from '../support/redis.ts'
+import { startPrivateRedis, testPrefix } from '../support/redis.ts'
 import type { TransmitterProcess } from '../support/transmitter-process.ts'
 import { until } from '../support/until.ts'
 
@@ -24,6 +27,20 @@ it.for([
   expect([200, 503]).toContain((await held)?.status)
   await give()
   await until('Redis is back', async () => (await feed.pollNow()).status === 200)
+})
+
+it('Redis freezes while jobs are counted for metrics', async () => {
+  const target = parseRedisUrl(server.url)
+  const connection = target.open('jobs')
+  const jobs = new Jobs(connection, keysFor(testPrefix()), createLogger('silent'))
+  expect((await jobs.counts()).map(({ queue }) => queue)).toEqual(QUEUES)
+  server.freeze()
+  // What a process that ends waits for.
+  await expect(jobs.counts()).rejects.toThrow('no answer of a queue')
+  server.thaw()
+  await until('they are counted again', () => jobs.counts().catch(() => false))
+  await jobs.close()
+  connection.disconnect()
 })
 
 /** Of the connection that workers share and of the worker's own together: by then each waits for about a second. */
