@@ -7,7 +7,7 @@
 import { type Command, Redis, type RedisOptions } from 'ioredis'
 import { OneBufferConnector } from './one-buffer-connector.ts'
 import { PageBuffers } from './page-buffers.ts'
-import { PageFraming } from './page-framing.ts'
+import { PageFraming, type ScriptReplies } from './page-framing.ts'
 import { type ScriptArgument, ScriptCall, type ScriptText } from './script-call.ts'
 
 /** With all of a turn in one write, Redis and this process worked in turns: a fifth less was handed out at one a page. */
@@ -45,6 +45,12 @@ export class GatheringRedis extends Redis {
     },
   }
 
+  /** As ioredis answers the first of its queue. */
+  readonly #scripts: ScriptReplies = {
+    isFor: behind => this.commandQueue.peekAt(behind)?.command instanceof ScriptCall,
+    take: reply => void this.commandQueue.shift()!.command.resolve(reply),
+  }
+
   /** Of the pages that come over it. */
   readonly pageBuffers = new PageBuffers()
 
@@ -54,7 +60,7 @@ export class GatheringRedis extends Redis {
     super(connectsItself ? options : { ...options, Connector: OneBufferConnector })
     this.#timeoutMs = options.commandTimeout
     // By now ioredis listens to the new stream, and nothing can have come yet.
-    this.on('connect', () => frame(this.stream, this.pageBuffers))
+    this.on('connect', () => frame(this.stream, this.pageBuffers, this.#scripts))
   }
 
   /** ioredis would make one of another kind, which reads into one buffer as well and does not copy what it keeps. */
@@ -144,11 +150,11 @@ export class GatheringRedis extends Redis {
   }
 }
 
-function frame(stream: Redis['stream'], buffers: PageBuffers): void {
+function frame(stream: Redis['stream'], buffers: PageBuffers, scripts: ScriptReplies): void {
   if (stream.destroyed) return
   const [decode] = stream.listeners('data') // ioredis puts its parser before whatever else listens.
   if (decode === undefined) throw new Error('ioredis does not read its connections as it did')
-  const framing = new PageFraming(decode as (bytes: Buffer) => void, buffers)
+  const framing = new PageFraming(decode as (bytes: Buffer) => void, buffers, scripts)
   stream.removeListener('data', decode as (bytes: Buffer) => void)
   stream.prependListener('data', (bytes: Buffer) => framing.write(bytes))
 }

@@ -1,11 +1,20 @@
 /**
- * Hands pages past the client library's parser. What a poll reads behind its script (see poll-transaction.ts) arrives as
+ * Hands pages past the client library's parser, and replies of scripts to who reads them by itself (script-reply.ts). What a poll reads behind its script (see poll-transaction.ts) arrives as
  * several strings and arrays for each SET; made into values one by one they cost the transmitter more than all else that a
  * page needs. Here a page becomes one string, bytes and all, in the stream of replies, and raw-page.ts finds the SETs in it.
  * The parser is given copies: what was read is overwritten by the next read (one-buffer-connector.ts).
  * Source: the Redis serialization protocol, versions 2 and 3.
  */
 import type { PageBuffers } from './page-buffers.ts'
+import { ScriptReplyReader } from './script-reply.ts'
+
+/** Of the calls that wait for a reply, those of scripts. */
+export interface ScriptReplies {
+  /** Whether the call is one for which the reply behind so many others is. */
+  isFor(behind: number): boolean
+  /** The next reply, to such a call. */
+  take(reply: unknown): void
+}
 
 /** How the reply to such a transaction begins: two parts, of which the first is the script's, with this word ahead. */
 const BEGINNING = Buffer.from('*2\r\n*7\r\n$4\r\npage\r\n')
@@ -19,11 +28,14 @@ const MINUS = 45
 const ZERO = 48
 const CONTAINERS: ReadonlySet<number> = new Set(Buffer.from('*~>%'))
 const MAP = 37
+const PUSH = 62
 const STRINGS: ReadonlySet<number> = new Set(Buffer.from('$=!'))
 
 export class PageFraming {
   readonly #decode: (bytes: Buffer) => void
   readonly #buffers: PageBuffers
+  readonly #scripts: ScriptReplies
+  readonly #reader = new ScriptReplyReader()
   /** What came of a reply that is too short to tell what it will be. */
   #undecided: Buffer | undefined
   /** Parts of the current reply that are still to come, at any depth; 0 between replies. */
@@ -37,11 +49,14 @@ export class PageFraming {
   #type = 0
   #number = 0
   #isNegative = false
+  /** The current reply is none: Redis says something by itself. */
+  #isPush = false
 
   /** @param decode the parser of the client library, which may keep what it is given. */
-  constructor(decode: (bytes: Buffer) => void, buffers: PageBuffers) {
+  constructor(decode: (bytes: Buffer) => void, buffers: PageBuffers, scripts: ScriptReplies) {
     this.#decode = decode
     this.#buffers = buffers
+    this.#scripts = scripts
   }
 
   write(chunk: Buffer): void {
@@ -49,14 +64,29 @@ export class PageFraming {
     this.#undecided = undefined
     let from = 0
     let at = 0
+    /** Replies that end between the two. */
+    let behind = 0
     while (at < bytes.length) {
       if (this.#left === 0) {
+        if (this.#scripts.isFor(behind)) {
+          if (at > from) this.#decode(Buffer.from(bytes.subarray(from, at)))
+          from = at
+          behind = 0
+          const reply = this.#reader.read(bytes, at)
+          if (reply !== undefined) {
+            at = this.#reader.end
+            from = at
+            this.#scripts.take(reply)
+            continue
+          }
+        }
         const isPage = begins(bytes, at)
         if (isPage === undefined) {
           this.#undecided = Buffer.from(bytes.subarray(at))
           break
         }
         this.#page = isPage ? 'ahead' : 'none'
+        this.#isPush = bytes[at] === PUSH
         this.#left = 1
         if (isPage) {
           this.#left = 2
@@ -72,6 +102,9 @@ export class PageFraming {
         this.#gather(bytes, from, at)
         from = at
         this.#handOn()
+        behind = 0
+      } else if (this.#left === 0 && !this.#isPush) {
+        behind += 1
       }
     }
     if (from === at) return

@@ -10,7 +10,7 @@ const script: Reply = ['page', 1, -1, 1_700_000_000_000, 0, -1, -1]
 function opened() {
   const buffers = new PageBuffers()
   const pieces: Buffer[] = []
-  const framing = new PageFraming(piece => pieces.push(piece), buffers)
+  const framing = new PageFraming(piece => pieces.push(piece), buffers, { isFor: () => false, take: () => {} })
   /** A page as it comes from Redis, of SETs of so many bytes. */
   const page = (jtis: readonly string[], setBytes = 10): RawPage => {
     const entries = jtis.map((jti, i) => ({ id: `1700000000000-${i}`, jti, set: jti[0]!.repeat(setBytes), digest: '' }))
