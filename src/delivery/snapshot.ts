@@ -4,6 +4,7 @@
  * A receiver that has nothing to deliver and for which nothing happened costs one HMGET; only what changed, and what has
  * SETs waiting, is counted. Both go in bounded runs, between which Redis serves others.
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import type { PublicKeyRecord } from '../signing/key-record.ts'
 import type { KeyStore } from '../store/key-store.ts'
 import type { Receiver } from '../store/receiver-store.ts'
@@ -55,9 +56,15 @@ interface Counted {
   readonly late: number
 }
 
-/** Receivers whose marks are read at once, and receivers that are counted at once: half a millisecond of Redis each. */
+/** Receivers whose marks are read at once: half a millisecond of Redis. */
 const MARKS_AT_ONCE = 250
-const COUNTS_AT_ONCE = 20
+/** Receivers that are counted at once: as many scripts, and somebody's poll behind them. */
+const COUNTS_AT_ONCE = 5
+/**
+ * After each of these steps others have Redis and this process for as many times as long, until so much of the interval is
+ * over: where that many receivers are busy, a snapshot is to be done in time.
+ */
+const RESTS = { times: 3, share: 0.25 }
 
 export class Snapshots {
   readonly #deps: SnapshotDependencies
@@ -134,15 +141,17 @@ export class Snapshots {
     return isHeld
   }
 
-  /** @returns undefined when the lease was lost on the way. */
+  /** @returns undefined when it was stopped or the lease lost on the way. */
   async #read(): Promise<Omit<Snapshot, 'tookMs'> | undefined> {
     const { registry, reader, keyStore, runs, jobs } = this.#deps
     const receivers = await registry.every()
     const known = new Map<string, Known>()
+    const restsUntilMs = performance.now() + this.#options.everyMs * RESTS.share
     const facts: ReceiverFacts[] = []
     for (let from = 0; from < receivers.length; from += MARKS_AT_ONCE) {
+      if (this.#isStopped) return undefined
       if (performance.now() > this.#heldUntilMs - this.#options.everyMs && !(await this.#holdLease())) return undefined
-      for (const [receiver, found] of await this.#count(receivers.slice(from, from + MARKS_AT_ONCE))) {
+      for (const [receiver, found] of await this.#count(receivers.slice(from, from + MARKS_AT_ONCE), restsUntilMs)) {
         known.set(receiver.id, found)
         facts.push(this.#factsOf(receiver, found.counts))
       }
@@ -164,7 +173,7 @@ export class Snapshots {
     }
   }
 
-  async #count(receivers: readonly Receiver[]): Promise<[Receiver, Known][]> {
+  async #count(receivers: readonly Receiver[], restsUntilMs: number): Promise<[Receiver, Known][]> {
     const marks = await this.#deps.reader.marks(receivers.map(({ id }) => id))
     const result: [Receiver, Known][] = []
     const changed: { receiver: Receiver; mark: string }[] = []
@@ -176,12 +185,15 @@ export class Snapshots {
     })
     for (let from = 0; from < changed.length; from += COUNTS_AT_ONCE) {
       const part = changed.slice(from, from + COUNTS_AT_ONCE)
+      const startedAtMs = performance.now()
       const counts = await Promise.all(part.map(({ receiver }) => this.#deps.sets.count(receiver.id)))
       counts.forEach((found, i) => {
         const { receiver, mark } = part[i] as (typeof part)[number]
         // A receiver that was deleted meanwhile is none.
         if (found !== undefined) result.push([receiver, { mark, counts: counted(found) }])
       })
+      const nowMs = performance.now()
+      if (!this.#isStopped && nowMs < restsUntilMs) await delay((nowMs - startedAtMs) * RESTS.times)
     }
     return result
   }
