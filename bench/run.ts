@@ -1,10 +1,8 @@
-/**
- * `npm run bench [-- name… --quick --json --check --profile DIR]`: measures the budgets of the design, each against its
- * yardstick in the same run. Without names: all. `--check` ends with 1 when a budget is missed.
- */
+/** `npm run bench`: measures the budgets of the design, each against its yardstick in the same run. `--help` says more. */
 
 import { cpus, totalmem } from 'node:os'
-import { parseArgs } from 'node:util'
+import { Argument, Command } from 'commander'
+import { atLeastOne } from '../src/cli/values.ts'
 import { commands } from './commands.ts'
 import { confirmDrain, confirmPublish } from './confirm.ts'
 import { drainFlat } from './drain-flat.ts'
@@ -56,26 +54,32 @@ const benches: readonly Bench[] = [
 const ROUNDS = 5
 const QUICK_ROUNDS = 2
 
-const { values: options, positionals: names } = parseArgs({
-  allowPositionals: true,
-  options: {
-    quick: { type: 'boolean', default: false },
-    json: { type: 'boolean', default: false },
-    check: { type: 'boolean', default: false },
-    list: { type: 'boolean', default: false },
-    rounds: { type: 'string' },
-    profile: { type: 'string' },
-  },
-})
+interface Options {
+  quick?: true
+  json?: true
+  check?: true
+  list?: true
+  rounds?: number
+  profile?: string
+}
+
+const command = new Command('bench')
+  .description('Measures the budgets of the design, each against its yardstick in the same run.')
+  .addArgument(new Argument('[name...]', 'what is measured; all without').choices(benches.map(({ name }) => name)))
+  .option('--quick', `${QUICK_ROUNDS} short alternations each, not ${ROUNDS} long ones`)
+  .option('--check', 'end with 1 when a budget is missed')
+  .option('--json', 'print JSON')
+  .option('--list', 'say what there is')
+  .option('--rounds <n>', 'alternations', atLeastOne)
+  .option('--profile <directory>', 'put processor profiles of the transmitter there')
+  .showHelpAfterError()
+  .parse()
+const options = command.opts<Options>()
+const names = command.args
 
 if (options.list) {
   for (const bench of benches) console.log(`${bench.name.padEnd(20)} ${bench.what}`)
   process.exit()
-}
-const unknown = names.filter(name => !benches.some(bench => bench.name === name))
-if (unknown.length > 0) {
-  console.error(`No benchmark ${unknown.join(', ')}. There are: ${benches.map(bench => bench.name).join(', ')}`)
-  process.exit(2)
 }
 process.once('SIGINT', () => process.exit(130))
 
@@ -116,13 +120,12 @@ if (options.check && results.some(result => result.budgets.some(budget => !budge
 async function run(bench: Bench): Promise<BenchResult> {
   const closers: (() => Promise<void> | void)[] = []
   const setting: Setting = {
-    quick: options.quick,
+    quick: options.quick === true,
     nodeArguments: options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profile}`],
     defer: close => closers.push(close),
   }
   try {
-    const rounds = options.rounds === undefined ? (options.quick ? QUICK_ROUNDS : ROUNDS) : Number(options.rounds)
-    return await measure(bench, setting, rounds, say)
+    return await measure(bench, setting, options.rounds ?? (options.quick ? QUICK_ROUNDS : ROUNDS), say)
   } finally {
     for (const close of closers.reverse()) await close()
   }

@@ -3,7 +3,8 @@
  * measured costs. `--help` says what can be asked; docs/scale.md what it is good for.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
+import { Command, InvalidArgumentError } from 'commander'
+import { atLeastOne } from '../src/cli/values.ts'
 import { costsOf } from './simulation/costs.ts'
 import { writeDocument } from './simulation/document.ts'
 import { COSTS_FILE, readBench, readKept } from './simulation/measured.ts'
@@ -13,48 +14,57 @@ import { DEFAULTS } from './simulation/scenario.ts'
 import { runAndSummarize } from './simulation/summary.ts'
 import { checkTable, hotTable, outageTable, planTable, saturationTable } from './simulation/tables.ts'
 
-const number = { type: 'string' } as const
-const { values } = parseArgs({
-  options: {
-    receivers: { ...number, default: '10000' },
-    'sets-per-second': { ...number, default: '1000000' },
-    zipf: { ...number, default: String(DEFAULTS.zipf) },
-    'sets-per-call': { ...number, default: String(DEFAULTS.setsPerCall) },
-    page: { ...number, default: String(DEFAULTS.pageMax) },
-    'turnaround-ms': { ...number, default: String(DEFAULTS.turnaroundMs) },
-    polls: { ...number, default: String(DEFAULTS.pollsMax) },
-    'network-ms': { ...number, default: String(DEFAULTS.networkMs) },
-    seconds: { ...number, default: String(DEFAULTS.seconds) },
-    seed: { ...number, default: String(DEFAULTS.seed) },
-    shards: number,
-    public: number,
-    internal: number,
-    hot: number,
-    outage: number,
-    costs: { type: 'string' },
-    keep: { type: 'boolean', default: false },
-    docs: { type: 'boolean', default: false },
-    json: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
-})
-if (values.help) {
-  console.log(`npm run simulate -- [--receivers 10000] [--sets-per-second 1000000]
-  --zipf ${DEFAULTS.zipf}           how unequally SETs fall to receivers; 0 is all alike
-  --sets-per-call ${DEFAULTS.setsPerCall}   of a publish call, to receivers drawn apart
-  --page ${DEFAULTS.pageMax}           SETs of a poll, at the most
-  --turnaround-ms ${DEFAULTS.turnaroundMs}   until a receiver that was answered polls again
-  --polls ${DEFAULTS.pollsMax}            of a receiver at once, at the most
-  --network-ms ${DEFAULTS.networkMs}     one way between two machines
-  --shards, --public, --internal N   instead of what the load needs at 60 %
-  --hot N              SETs a second to one receiver, instead of its share
-  --outage N           a shard is away for so many seconds
-  --seconds ${DEFAULTS.seconds}          of simulated time; --seed ${DEFAULTS.seed} repeats a run
-  --costs FILE         from \`npm run bench -- --json > FILE\`, instead of bench/costs.json; --keep puts them there
-  --docs               writes the tables of docs/scale.md
-  --json               for programs`)
-  process.exit(0)
+interface Options {
+  receivers: number
+  setsPerSecond: number
+  zipf: number
+  setsPerCall: number
+  page: number
+  turnaroundMs: number
+  polls: number
+  networkMs: number
+  seconds: number
+  seed: number
+  shards?: number
+  public?: number
+  internal?: number
+  hot?: number
+  outage?: number
+  costs?: string
+  keep?: true
+  docs?: true
+  json?: true
 }
+
+function notNegative(text: string): number {
+  if (!/^\d{1,12}(\.\d{1,6})?$/.test(text)) throw new InvalidArgumentError('It is a number of 0 or more.')
+  return Number(text)
+}
+
+const values = new Command('simulate')
+  .description('Says what a load comes to on shards and processes, from measured costs.')
+  .option('--receivers <n>', 'receivers', atLeastOne, 10_000)
+  .option('--sets-per-second <n>', 'SETs to all of them', atLeastOne, 1_000_000)
+  .option('--zipf <n>', 'how unequally SETs fall to receivers; 0 is all alike', notNegative, DEFAULTS.zipf)
+  .option('--sets-per-call <n>', 'of a publish call, to receivers drawn apart', atLeastOne, DEFAULTS.setsPerCall)
+  .option('--page <n>', 'SETs of a poll, at the most', atLeastOne, DEFAULTS.pageMax)
+  .option('--turnaround-ms <ms>', 'until a receiver that was answered polls again', notNegative, DEFAULTS.turnaroundMs)
+  .option('--polls <n>', 'of a receiver at once, at the most', atLeastOne, DEFAULTS.pollsMax)
+  .option('--network-ms <ms>', 'one way between two machines', notNegative, DEFAULTS.networkMs)
+  .option('--shards <n>', 'instead of what the load needs at 60 %', atLeastOne)
+  .option('--public <n>', 'processes of this role, instead of what the load needs', atLeastOne)
+  .option('--internal <n>', 'processes of this role, instead of what the load needs', atLeastOne)
+  .option('--hot <n>', 'SETs a second to one receiver, instead of its share', atLeastOne)
+  .option('--outage <seconds>', 'a shard is away for so long', atLeastOne)
+  .option('--seconds <n>', 'of simulated time', notNegative, DEFAULTS.seconds)
+  .option('--seed <n>', 'repeats a run', notNegative, DEFAULTS.seed)
+  .option('--costs <file>', 'from `npm run -s bench -- --json > FILE`, instead of bench/costs.json')
+  .option('--keep', 'put those costs there')
+  .option('--docs', 'write the tables of docs/scale.md')
+  .option('--json', 'print JSON')
+  .showHelpAfterError()
+  .parse()
+  .opts<Options>()
 
 const kept = readKept()
 const day = new Date().toISOString().slice(0, 10)
@@ -68,24 +78,23 @@ if (values.docs) {
 
 const wanted: Wanted = {
   ...DEFAULTS,
-  receivers: Number(values.receivers),
-  setsPerSecond: Number(values['sets-per-second']),
-  zipf: Number(values.zipf),
-  setsPerCall: Number(values['sets-per-call']),
-  pageMax: Number(values.page),
-  turnaroundMs: Number(values['turnaround-ms']),
-  pollsMax: Number(values.polls),
-  networkMs: Number(values['network-ms']),
-  seconds: Number(values.seconds),
-  seed: Number(values.seed),
-  ...(values.shards === undefined ? {} : { shards: Number(values.shards) }),
-  ...(values.public === undefined ? {} : { publicProcesses: Number(values.public) }),
-  ...(values.internal === undefined ? {} : { internalProcesses: Number(values.internal) }),
-  ...(values.hot === undefined ? {} : { hotSetsPerSecond: Number(values.hot) }),
+  receivers: values.receivers,
+  setsPerSecond: values.setsPerSecond,
+  zipf: values.zipf,
+  setsPerCall: values.setsPerCall,
+  pageMax: values.page,
+  turnaroundMs: values.turnaroundMs,
+  pollsMax: values.polls,
+  networkMs: values.networkMs,
+  seconds: values.seconds,
+  seed: values.seed,
+  ...(values.shards === undefined ? {} : { shards: values.shards }),
+  ...(values.public === undefined ? {} : { publicProcesses: values.public }),
+  ...(values.internal === undefined ? {} : { internalProcesses: values.internal }),
+  ...(values.hot === undefined ? {} : { hotSetsPerSecond: values.hot }),
 }
 const summary = runAndSummarize(costs, wanted)
-const outage =
-  values.outage === undefined ? undefined : simulateOutage(costs, planFor(costs, wanted), Number(values.outage))
+const outage = values.outage === undefined ? undefined : simulateOutage(costs, planFor(costs, wanted), values.outage)
 if (values.json) {
   console.log(JSON.stringify({ costs: { from: measured.from, ...costs }, ...summary, outage }, undefined, 2))
 } else {

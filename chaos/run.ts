@@ -6,7 +6,8 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
+import { Command, Option } from 'commander'
+import { atLeastOne } from '../src/cli/values.ts'
 import { openKeyRing } from '../src/signing/key-ring.ts'
 import { keysFor } from '../src/store/keys.ts'
 import { ClusteredRedis } from './clustered.ts'
@@ -17,28 +18,33 @@ import { Place } from './processes.ts'
 import { reckon } from './reckoning.ts'
 import { ReplicatedRedis } from './replicated.ts'
 
-const { values } = parseArgs({
-  options: {
-    seconds: { type: 'string', default: '60' },
-    seed: { type: 'string', default: String(Math.floor(Math.random() * 1e9)) },
-    confirm: { type: 'string', default: 'replicated:1' },
-    fsync: { type: 'string', default: 'always' },
-    kind: { type: 'string', default: 'replicated' },
-    faults: { type: 'string', default: '' },
-    'expect-loss': { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
-})
-if (values.help) {
-  console.log(`npm run chaos -- [--seconds 60] [--seed N] [--confirm replicated:1|fsynced|written]
-                 [--kind replicated|cluster] one master with two replicas behind a network, or three with one each
-                 [--fsync always|everysec]   of every Redis
-                 [--faults a,b,…]            of these kinds only: ${Object.keys(FAULTS).join(', ')}
-                 [--expect-loss]             to measure what a weaker CONFIRM loses: losses are counted, and no failure`)
-  process.exit(0)
+interface Options {
+  seconds: number
+  seed: number
+  confirm: string
+  fsync: 'always' | 'everysec'
+  kind: 'replicated' | 'cluster'
+  faults: FaultName[]
+  expectLoss?: true
 }
-const seconds = Number(values.seconds)
-const seed = Number(values.seed)
+
+const values = new Command('chaos')
+  .description('Many faults at random while SETs are published, fetched and acknowledged, and then a reckoning.')
+  .option('--seconds <n>', 'how long there are faults', atLeastOne, 60)
+  .option('--seed <n>', 'repeats the faults of a run', atLeastOne, 1 + Math.floor(Math.random() * 1e9))
+  .addOption(
+    new Option('--kind <kind>', 'one master with two replicas behind a network, or three with one each')
+      .choices(['replicated', 'cluster'])
+      .default('replicated'),
+  )
+  .option('--confirm <level>', 'CONFIRM: replicated:N, fsynced or written', 'replicated:1')
+  .addOption(new Option('--fsync <policy>', 'of every Redis').choices(['always', 'everysec']).default('always'))
+  .addOption(new Option('--faults <kind...>', 'of these kinds only').choices(Object.keys(FAULTS)).default([], 'all'))
+  .option('--expect-loss', 'to measure what a weaker CONFIRM loses: losses are counted, and no failure')
+  .showHelpAfterError()
+  .parse()
+  .opts<Options>()
+const { seconds, seed, fsync } = values
 const RECEIVERS = 6
 const PRODUCERS = 4
 const PUBLISH_EVERY_MS = 40
@@ -48,12 +54,11 @@ const ADMIN_TOKEN = 'sst_chaos_administrator'
 const PREFIX = 'chaos'
 const HEALING_MS = 120_000
 
-const kinds = values.faults === '' ? [] : values.faults.split(',')
 const isCluster = values.kind === 'cluster'
 const hasReplicas = values.confirm !== 'fsynced'
-const schedule = makeSchedule(seed, { seconds, isCluster, hasReplicas, kinds })
+const schedule = makeSchedule(seed, { seconds, isCluster, hasReplicas, kinds: values.faults })
 console.log(
-  `chaos: ${seconds} s, seed ${seed}, ${values.kind}, CONFIRM=${values.confirm}, appendfsync ${values.fsync}, ${schedule.length} faults`,
+  `chaos: ${seconds} s, seed ${seed}, ${values.kind}, CONFIRM=${values.confirm}, appendfsync ${fsync}, ${schedule.length} faults`,
 )
 console.log('schedule:')
 for (const { atMs, fault, which, howLong } of schedule) {
@@ -66,7 +71,6 @@ const receiverIds = Array.from({ length: RECEIVERS }, (_, i) => `chaos-${i + 1}`
 const directory = await mkdtemp(join(tmpdir(), 'setstream-chaos-'))
 const keysDir = join(directory, 'keys')
 await openKeyRing({ dir: keysDir, alg: 'ES256', generate: true })
-const fsync = values.fsync === 'always' ? 'always' : 'everysec'
 const redis: ChaosRedis = isCluster
   ? await ClusteredRedis.start(
       fsync,
@@ -131,7 +135,7 @@ const { failures, lost } = report(problems)
 if (failures > 0) await keepHistories()
 await redis.close()
 await rm(directory, { recursive: true, force: true })
-process.exit(failures > 0 || (lost > 0 && !values['expect-loss']) ? 1 : 0)
+process.exit(failures > 0 || (lost > 0 && values.expectLoss !== true) ? 1 : 0)
 
 async function register(id: string): Promise<ReceiverAccount> {
   const audience = `https://${id}.example`
@@ -212,7 +216,7 @@ function report(problems: Awaited<ReturnType<typeof reckon>>): { failures: numbe
   for (const { receiver, jti } of problems.lost.slice(0, 20)) console.log(`LOST ${receiver} ${jti}`)
   for (const violation of violations.slice(0, 20)) console.log(`VIOLATION ${JSON.stringify(violation)}`)
   for (const other of problems.others.slice(0, 20)) console.log(`PROBLEM ${other}`)
-  const failures = (values['expect-loss'] ? 0 : violations.length + problems.lost.length) + problems.others.length
+  const failures = (values.expectLoss ? 0 : violations.length + problems.lost.length) + problems.others.length
   console.log(failures === 0 ? `\nchaos: passed (seed ${seed})` : `\nchaos: FAILED (seed ${seed})`)
   return { failures, lost: problems.lost.length }
 }

@@ -6,15 +6,20 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
+import { Command } from 'commander'
+import { atLeastOne } from '../src/cli/values.ts'
 import { openKeyRing } from '../src/signing/key-ring.ts'
 import { Ledger } from './ledger.ts'
 import { type LoadOptions, produce, type ReceiverAccount, receive } from './load.ts'
 import { Place } from './processes.ts'
 import { ReplicatedRedis } from './replicated.ts'
 
-const { values } = parseArgs({ options: { seconds: { type: 'string', default: '60' } } })
-const seconds = Number(values.seconds)
+const { seconds } = new Command('soak')
+  .description('The same load for long: memory, sockets, timers and keys must not grow.')
+  .option('--seconds <n>', 'how long', atLeastOne, 60)
+  .showHelpAfterError()
+  .parse()
+  .opts<{ seconds: number }>()
 const RECEIVERS = 20
 const PRODUCERS = 4
 const ADMIN_TOKEN = 'sst_soak_administrator'
