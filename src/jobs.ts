@@ -3,6 +3,7 @@ import { BullMQAdapter } from '@bull-board/api/bullMQAdapter'
 import { type Static, Type } from '@sinclair/typebox'
 import { type ConnectionOptions, type JobsOptions, Queue } from 'bullmq'
 import type { Schedule } from './delivery/schedule.ts'
+import { TransmitterError } from './errors.ts'
 import type { Client } from './store/connection.ts'
 import type { Keys } from './store/keys.ts'
 import type { Logger } from './telemetry/logger.ts'
@@ -13,6 +14,11 @@ export type QueueName = (typeof QUEUES)[number]
 /** Those that a job of ours can be in; what is done is removed. */
 export const JOB_STATES = ['waiting', 'active', 'delayed', 'failed'] as const
 export type JobState = (typeof JOB_STATES)[number]
+
+export interface JobCounts {
+  readonly queue: QueueName
+  readonly jobs: Readonly<Record<JobState, number>>
+}
 
 /** The payload of a job about one receiver. */
 export const ReceiverJob = Type.Object({ receiver: Type.String() })
@@ -40,10 +46,11 @@ export async function settledWithin(withinMs: number, closing: readonly Promise<
   await answeredWithin(withinMs, Promise.allSettled(closing)).catch(() => {})
 }
 
-/** @throws what `answer` throws, or that there was none: BullMQ waits for Redis without a limit. */
+/** BullMQ waits for Redis without a limit. @throws what `answer` throws, or {TransmitterError} store_unavailable */
 async function answeredWithin<T>(withinMs: number, answer: Promise<T>): Promise<T> {
   const { promise: timeIsUp, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new Error(`no answer of a queue within ${withinMs} ms`)), withinMs)
+  const failure = new TransmitterError('store_unavailable', 'The queues of jobs do not answer.')
+  const timer = setTimeout(() => reject(failure), withinMs)
   return Promise.race([answer, timeIsUp]).finally(() => clearTimeout(timer))
 }
 
@@ -51,6 +58,7 @@ export class Jobs implements Schedule {
   readonly #queues: Readonly<Record<QueueName, Queue>>
   readonly #logger: Logger
   #retention: NodeJS.Timeout | undefined
+  #counting: Promise<readonly JobCounts[]> | undefined
 
   constructor(connection: Client, keys: Keys, logger: Logger) {
     const open = (name: QueueName) => {
@@ -92,14 +100,13 @@ export class Jobs implements Schedule {
     await schedule()
   }
 
-  /** How many jobs each queue holds, by state. @throws {Error} when Redis does not answer in time. */
-  async counts(): Promise<{ queue: QueueName; jobs: Readonly<Record<JobState, number>> }[]> {
-    const counting = QUEUES.map(async queue => {
-      const counts = await this.#queues[queue].getJobCounts(...JOB_STATES)
-      const jobs = Object.fromEntries(JOB_STATES.map(state => [state, counts[state] ?? 0]))
-      return { queue, jobs: jobs as Record<JobState, number> }
+  /** How many jobs each queue holds, by state. @throws {TransmitterError} store_unavailable */
+  async counts(): Promise<readonly JobCounts[]> {
+    // What is not answered stays with BullMQ's connection: asked again, it is waited for again.
+    this.#counting ??= this.#count().finally(() => {
+      this.#counting = undefined
     })
-    return answeredWithin(COUNTING_MS, Promise.all(counting))
+    return answeredWithin(COUNTING_MS, this.#counting)
   }
 
   /** The queues for somebody to look at. */
@@ -112,6 +119,16 @@ export class Jobs implements Schedule {
     await settledWithin(
       CLOSING_MS,
       Object.values(this.#queues).map(queue => queue.close()),
+    )
+  }
+
+  #count(): Promise<readonly JobCounts[]> {
+    return Promise.all(
+      QUEUES.map(async queue => {
+        const counts = await this.#queues[queue].getJobCounts(...JOB_STATES)
+        const jobs = Object.fromEntries(JOB_STATES.map(state => [state, counts[state] ?? 0]))
+        return { queue, jobs: jobs as Record<JobState, number> }
+      }),
     )
   }
 

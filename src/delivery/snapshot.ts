@@ -4,7 +4,6 @@
  * A receiver that has nothing to deliver and for which nothing happened costs one HMGET; only what changed, and what has
  * SETs waiting, is counted. Both go in bounded runs, between which Redis serves others.
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import type { PublicKeyRecord } from '../signing/key-record.ts'
 import type { KeyStore } from '../store/key-store.ts'
 import type { Receiver } from '../store/receiver-store.ts'
@@ -16,6 +15,7 @@ import type { WorkerRuns } from '../store/worker-runs.ts'
 import { type ExportedFacts, type ReceiverFacts, renderFacts, type Snapshot } from '../telemetry/facts.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { LimitsOf } from './limits.ts'
+import { Pace } from './pace.ts'
 
 export interface SnapshotDependencies {
   readonly lease: SnapshotLease
@@ -58,12 +58,12 @@ interface Counted {
 
 /** Receivers whose marks are read at once: half a millisecond of Redis. */
 const MARKS_AT_ONCE = 250
-/** Receivers that are counted at once: as many scripts, and somebody's poll behind them. */
-const COUNTS_AT_ONCE = 5
 /**
- * After each of these steps others have Redis and this process for as many times as long, until so much of the interval is
- * over: where that many receivers are busy, a snapshot is to be done in time.
+ * Receivers that are counted at once: a few, and others have Redis and this process for three times as long, until so much of
+ * the interval is over; then as many as take half a millisecond of Redis. Where that many are busy, the facts are to be
+ * there in time.
  */
+const COUNTS_AT_ONCE = { paced: 4, hurried: 20 }
 const RESTS = { times: 3, share: 0.25 }
 
 export class Snapshots {
@@ -73,7 +73,7 @@ export class Snapshots {
   #takenAtMs = Number.NEGATIVE_INFINITY
   #heldUntilMs = Number.NEGATIVE_INFINITY
   #wasFree = false
-  #isStopped = false
+  readonly #stopping = new AbortController()
   #timer: NodeJS.Timeout | undefined
   #working: Promise<void> = Promise.resolve()
 
@@ -83,12 +83,17 @@ export class Snapshots {
   }
 
   start(): void {
+    const { signal } = this.#stopping
     const tick = () => {
+      const startedAtMs = performance.now()
       this.#working = this.#tick()
         // Redis is away, as others say loudly; what was read stays exported until the lease is over.
         .catch(error => this.#deps.logger.debug({ err: error }, 'no snapshot for metrics'))
         .finally(() => {
-          if (!this.#isStopped) this.#timer = setTimeout(tick, this.#options.everyMs / 2).unref()
+          if (signal.aborted) return
+          // Twice an interval, however long it took: the lease is kept, and the next snapshot is not late.
+          const halfMs = this.#options.everyMs / 2
+          this.#timer = setTimeout(tick, Math.max(halfMs - (performance.now() - startedAtMs), halfMs / 5)).unref()
         })
     }
     tick()
@@ -96,7 +101,7 @@ export class Snapshots {
 
   /** Gives the lease back, so that another process follows at once. */
   async stop(): Promise<void> {
-    this.#isStopped = true
+    this.#stopping.abort()
     clearTimeout(this.#timer)
     await this.#working
     this.#deps.facts.clear()
@@ -112,7 +117,7 @@ export class Snapshots {
     }
     this.#deps.facts.keepUntil(this.#heldUntilMs)
     // Ticks come twice as often, and never exactly in time.
-    if (performance.now() - this.#takenAtMs < this.#options.everyMs * 0.75) return
+    if (performance.now() - this.#takenAtMs < this.#options.everyMs * 0.9) return
     const startedAtMs = performance.now()
     const snapshot = await this.#read()
     if (snapshot === undefined) return
@@ -146,12 +151,12 @@ export class Snapshots {
     const { registry, reader, keyStore, runs, jobs } = this.#deps
     const receivers = await registry.every()
     const known = new Map<string, Known>()
-    const restsUntilMs = performance.now() + this.#options.everyMs * RESTS.share
+    const pace = new Pace(RESTS.times, this.#options.everyMs * RESTS.share, this.#stopping.signal)
     const facts: ReceiverFacts[] = []
     for (let from = 0; from < receivers.length; from += MARKS_AT_ONCE) {
-      if (this.#isStopped) return undefined
-      if (performance.now() > this.#heldUntilMs - this.#options.everyMs && !(await this.#holdLease())) return undefined
-      for (const [receiver, found] of await this.#count(receivers.slice(from, from + MARKS_AT_ONCE), restsUntilMs)) {
+      const counts = await this.#count(receivers.slice(from, from + MARKS_AT_ONCE), pace)
+      if (counts === undefined) return undefined
+      for (const [receiver, found] of counts) {
         known.set(receiver.id, found)
         facts.push(this.#factsOf(receiver, found.counts))
       }
@@ -160,7 +165,8 @@ export class Snapshots {
     const [memory, lastRuns, jobCounts, records] = await Promise.all([
       reader.memory(),
       runs.last(),
-      jobs.counts(),
+      // Over a connection of its own. Without it the rest is still worth telling.
+      jobs.counts().catch(() => []),
       keyStore.all(),
     ])
     return {
@@ -173,7 +179,9 @@ export class Snapshots {
     }
   }
 
-  async #count(receivers: readonly Receiver[], restsUntilMs: number): Promise<[Receiver, Known][]> {
+  /** @returns undefined when it is not to go on. */
+  async #count(receivers: readonly Receiver[], pace: Pace): Promise<[Receiver, Known][] | undefined> {
+    if (!(await this.#mayGoOn())) return undefined
     const marks = await this.#deps.reader.marks(receivers.map(({ id }) => id))
     const result: [Receiver, Known][] = []
     const changed: { receiver: Receiver; mark: string }[] = []
@@ -183,8 +191,10 @@ export class Snapshots {
       if (before?.mark === mark && isAtRest(before.counts)) result.push([receiver, before])
       else changed.push({ receiver, mark })
     })
-    for (let from = 0; from < changed.length; from += COUNTS_AT_ONCE) {
-      const part = changed.slice(from, from + COUNTS_AT_ONCE)
+    for (let from = 0; from < changed.length; ) {
+      if (!(await this.#mayGoOn())) return undefined
+      const part = changed.slice(from, from + COUNTS_AT_ONCE[pace.isOver ? 'hurried' : 'paced'])
+      from += part.length
       const startedAtMs = performance.now()
       const counts = await Promise.all(part.map(({ receiver }) => this.#deps.sets.count(receiver.id)))
       counts.forEach((found, i) => {
@@ -192,10 +202,15 @@ export class Snapshots {
         // A receiver that was deleted meanwhile is none.
         if (found !== undefined) result.push([receiver, { mark, counts: counted(found) }])
       })
-      const nowMs = performance.now()
-      if (!this.#isStopped && nowMs < restsUntilMs) await delay((nowMs - startedAtMs) * RESTS.times)
+      await pace.rest(performance.now() - startedAtMs)
     }
     return result
+  }
+
+  /** Keeps the lease on the way. */
+  async #mayGoOn(): Promise<boolean> {
+    if (this.#stopping.signal.aborted) return false
+    return performance.now() <= this.#heldUntilMs - this.#options.everyMs || this.#holdLease()
   }
 
   #factsOf(receiver: Receiver, counts: Counted): ReceiverFacts {

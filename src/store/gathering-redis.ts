@@ -47,8 +47,8 @@ export class GatheringRedis extends Redis {
 
   /** As ioredis answers the first of its queue. */
   readonly #scripts: ScriptReplies = {
-    isFor: behind => this.commandQueue.peekAt(behind)?.command instanceof ScriptCall,
-    take: reply => void this.commandQueue.shift()!.command.resolve(reply),
+    isFor: after => this.commandQueue.peekAt(after)?.command instanceof ScriptCall,
+    take: reply => void this.commandQueue.shift()?.command.resolve(reply),
   }
 
   /** Of the pages that come over it. */

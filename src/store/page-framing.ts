@@ -1,18 +1,19 @@
 /**
- * Hands pages past the client library's parser, and replies of scripts to who reads them by itself (script-reply.ts). What a poll reads behind its script (see poll-transaction.ts) arrives as
- * several strings and arrays for each SET; made into values one by one they cost the transmitter more than all else that a
- * page needs. Here a page becomes one string, bytes and all, in the stream of replies, and raw-page.ts finds the SETs in it.
+ * Takes out of the stream of replies what would cost the client library's parser most. What a poll reads behind its script
+ * (see poll-transaction.ts) arrives as several strings and arrays for each SET; made into values one by one they cost the
+ * transmitter more than all else that a page needs. Here a page becomes one string, bytes and all, in the stream of replies,
+ * and raw-page.ts finds the SETs in it. Replies of scripts alone are read by script-reply.ts.
  * The parser is given copies: what was read is overwritten by the next read (one-buffer-connector.ts).
  * Source: the Redis serialization protocol, versions 2 and 3.
  */
 import type { PageBuffers } from './page-buffers.ts'
 import { ScriptReplyReader } from './script-reply.ts'
 
-/** Of the calls that wait for a reply, those of scripts. */
+/** The calls that wait for a reply, in order. */
 export interface ScriptReplies {
-  /** Whether the call is one for which the reply behind so many others is. */
-  isFor(behind: number): boolean
-  /** The next reply, to such a call. */
+  /** Whether the call that is answered after so many others is a script's. */
+  isFor(after: number): boolean
+  /** Answers the first of them, a script's. */
   take(reply: unknown): void
 }
 
@@ -72,7 +73,8 @@ export class PageFraming {
           if (at > from) this.#decode(Buffer.from(bytes.subarray(from, at)))
           from = at
           behind = 0
-          const reply = this.#reader.read(bytes, at)
+          // Asked again: the parser, which answers a reply before its last bytes have come, may have been one ahead.
+          const reply = this.#scripts.isFor(0) ? this.#reader.read(bytes, at) : undefined
           if (reply !== undefined) {
             at = this.#reader.end
             from = at

@@ -17,7 +17,7 @@ export class ScriptReplyReader {
   #bytes: Buffer = Buffer.alloc(0)
   #at = 0
 
-  /** Behind the reply that was read last. */
+  /** Behind the reply that was read last; of no use after one that was not. */
   get end(): number {
     return this.#at
   }

@@ -30,17 +30,20 @@ it.for([
 })
 
 it('Redis freezes while jobs are counted for metrics', async () => {
-  const target = parseRedisUrl(server.url)
-  const connection = target.open('jobs')
+  const connection = parseRedisUrl(server.url).open('jobs')
   const jobs = new Jobs(connection, keysFor(testPrefix()), createLogger('silent'))
-  expect((await jobs.counts()).map(({ queue }) => queue)).toEqual(QUEUES)
-  server.freeze()
-  // What a process that ends waits for.
-  await expect(jobs.counts()).rejects.toThrow('no answer of a queue')
-  server.thaw()
-  await until('they are counted again', () => jobs.counts().catch(() => false))
-  await jobs.close()
-  connection.disconnect()
+  try {
+    expect((await jobs.counts()).map(({ queue }) => queue)).toEqual(QUEUES)
+    server.freeze()
+    // What a process that ends waits for.
+    await expect(jobs.counts()).rejects.toThrow('The queues of jobs do not answer.')
+    server.thaw()
+    await until('they are counted again', () => jobs.counts().catch(() => false))
+  } finally {
+    server.thaw()
+    await jobs.close()
+    connection.disconnect()
+  }
 })
 
 /** Of the connection that workers share and of the worker's own together: by then each waits for about a second. */

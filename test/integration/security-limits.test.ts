@@ -255,19 +255,22 @@ describe('ten thousand requests without a credential', () => {
     }
     await measure(elsewhere, 500)
     const statuses = { 401: 0, 429: 0 }
-    const ratios: number[] = []
+    const [alone, beside]: number[][] = [[], []]
+    const ratio = () => Math.min(...beside!) / Math.min(...alone!)
     // Both with the same load on the machine, and only the second with any on us. In rounds, and more of them where other
-    // programs have the machine for a while: the best one tells what is due to us.
-    for (let round = 0; round < 4 || (Math.min(...ratios) >= 2 && round < 12); round++) {
+    // programs have the machine for a while: the best of each tells what is due to us.
+    const endsAtMs = performance.now() + 80_000
+    for (let round = 0; round < 4 || (ratio() >= 2 && performance.now() < endsAtMs); round++) {
       const normal = await measure(elsewhere, 2500)
       const meanwhile = await measure(pollUrl, 2500)
       for (const status of [401, 429] as const) statuses[status] += meanwhile.statuses[status] ?? 0
-      ratios.push(meanwhile.p99 / normal.p99)
+      alone!.push(normal.p99)
+      beside!.push(meanwhile.p99)
       console.log(`p99 of a poll ${normal.p99.toFixed(1)} ms, beside refused requests ${meanwhile.p99.toFixed(1)} ms`)
     }
     expect(statuses[401]).toBeGreaterThanOrEqual(60)
-    expect(statuses[401] + statuses[429]).toBe(ratios.length * 2500)
-    expect(Math.min(...ratios)).toBeLessThan(2)
+    expect(statuses[401] + statuses[429]).toBe(beside!.length * 2500)
+    expect(ratio()).toBeLessThan(2)
     agent.destroy()
     await server.terminate()
   })
