@@ -213,6 +213,10 @@ it('a process under pressure answers 503 with when to come back, and still says 
   expect(ballast.length).toBe(200_000)
 })
 
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!
+}
+
 describe('ten thousand requests without a credential', () => {
   it('leave the latency of a receiver within twice its normal one (P-185)', { timeout: 120_000 }, async () => {
     const keyMaker = await startTransmitter({}, ['internal'])
@@ -256,9 +260,9 @@ describe('ten thousand requests without a credential', () => {
     await measure(elsewhere, 500)
     const statuses = { 401: 0, 429: 0 }
     const [alone, beside]: number[][] = [[], []]
-    const ratio = () => Math.min(...beside!) / Math.min(...alone!)
+    const ratio = () => median(beside!) / median(alone!)
     // Both with the same load on the machine, and only the second with any on us. In rounds, and more of them where other
-    // programs have the machine for a while: the best of each tells what is due to us.
+    // programs have the machine for a while.
     const endsAtMs = performance.now() + 80_000
     for (let round = 0; round < 4 || (ratio() >= 2 && performance.now() < endsAtMs); round++) {
       const normal = await measure(elsewhere, 2500)
