@@ -2,6 +2,7 @@
 
 import { cpus, totalmem } from 'node:os'
 import { Argument, Command } from 'commander'
+import { endForUsage } from '../src/cli/usage.ts'
 import { atLeastOne } from '../src/cli/values.ts'
 import { commands } from './commands.ts'
 import { confirmDrain, confirmPublish } from './confirm.ts'
@@ -73,6 +74,7 @@ const command = new Command('bench')
   .option('--rounds <n>', 'alternations', atLeastOne)
   .option('--profile <directory>', 'put processor profiles of the transmitter there')
   .showHelpAfterError()
+  .exitOverride(endForUsage)
   .parse()
 const options = command.opts<Options>()
 const names = command.args

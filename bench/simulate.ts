@@ -4,6 +4,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { Command, InvalidArgumentError } from 'commander'
+import { endForUsage } from '../src/cli/usage.ts'
 import { atLeastOne } from '../src/cli/values.ts'
 import { costsOf } from './simulation/costs.ts'
 import { writeDocument } from './simulation/document.ts'
@@ -41,6 +42,12 @@ function notNegative(text: string): number {
   return Number(text)
 }
 
+function aboveZero(text: string): number {
+  const value = notNegative(text)
+  if (value === 0) throw new InvalidArgumentError('It is a number above 0.')
+  return value
+}
+
 const values = new Command('simulate')
   .description('Says what a load comes to on shards and processes, from measured costs.')
   .option('--receivers <n>', 'receivers', atLeastOne, 10_000)
@@ -54,15 +61,16 @@ const values = new Command('simulate')
   .option('--shards <n>', 'instead of what the load needs at 60 %', atLeastOne)
   .option('--public <n>', 'processes of this role, instead of what the load needs', atLeastOne)
   .option('--internal <n>', 'processes of this role, instead of what the load needs', atLeastOne)
-  .option('--hot <n>', 'SETs a second to one receiver, instead of its share', atLeastOne)
-  .option('--outage <seconds>', 'a shard is away for so long', atLeastOne)
-  .option('--seconds <n>', 'of simulated time', notNegative, DEFAULTS.seconds)
-  .option('--seed <n>', 'repeats a run', notNegative, DEFAULTS.seed)
+  .option('--hot <n>', 'SETs a second to one receiver, instead of its share', aboveZero)
+  .option('--outage <seconds>', 'a shard is away for so long', aboveZero)
+  .option('--seconds <n>', 'of simulated time', aboveZero, DEFAULTS.seconds)
+  .option('--seed <n>', 'repeats a run', atLeastOne, DEFAULTS.seed)
   .option('--costs <file>', 'from `npm run -s bench -- --json > FILE`, instead of bench/costs.json')
   .option('--keep', 'put those costs there')
   .option('--docs', 'write the tables of docs/scale.md')
   .option('--json', 'print JSON')
   .showHelpAfterError()
+  .exitOverride(endForUsage)
   .parse()
   .opts<Options>()
 

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Command, Option } from 'commander'
+import { endForUsage } from '../src/cli/usage.ts'
 import { atLeastOne } from '../src/cli/values.ts'
 import { openKeyRing } from '../src/signing/key-ring.ts'
 import { keysFor } from '../src/store/keys.ts'
@@ -42,6 +43,7 @@ const values = new Command('chaos')
   .addOption(new Option('--faults <kind...>', 'of these kinds only').choices(Object.keys(FAULTS)).default([], 'all'))
   .option('--expect-loss', 'to measure what a weaker CONFIRM loses: losses are counted, and no failure')
   .showHelpAfterError()
+  .exitOverride(endForUsage)
   .parse()
   .opts<Options>()
 const { seconds, seed, fsync } = values

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Command } from 'commander'
+import { endForUsage } from '../src/cli/usage.ts'
 import { atLeastOne } from '../src/cli/values.ts'
 import { openKeyRing } from '../src/signing/key-ring.ts'
 import { Ledger } from './ledger.ts'
@@ -18,6 +19,7 @@ const { seconds } = new Command('soak')
   .description('The same load for long: memory, sockets, timers and keys must not grow.')
   .option('--seconds <n>', 'how long', atLeastOne, 60)
   .showHelpAfterError()
+  .exitOverride(endForUsage)
   .parse()
   .opts<{ seconds: number }>()
 const RECEIVERS = 20

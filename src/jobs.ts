@@ -31,7 +31,7 @@ export const RETENTION_EVERY_MS = { min: 1000, max: 60_000 }
 const RETENTION_LOST_MS = 5000
 
 const CLOSING_MS = 1000
-/** Who counts is waited for at the end of a process; what is not known now is asked again soon. */
+/** The end of a process waits for a count that is under way; whoever wanted it asks again soon. */
 const COUNTING_MS = 2000
 
 const RETRIES: JobsOptions = {
@@ -102,7 +102,7 @@ export class Jobs implements Schedule {
 
   /** How many jobs each queue holds, by state. @throws {TransmitterError} store_unavailable */
   async counts(): Promise<readonly JobCounts[]> {
-    // What is not answered stays with BullMQ's connection: asked again, it is waited for again.
+    // BullMQ keeps a call that was not answered: a second one would only queue up behind it.
     this.#counting ??= this.#count().finally(() => {
       this.#counting = undefined
     })

@@ -7,9 +7,9 @@ export class Pace {
   readonly #signal: AbortSignal
 
   /**
-   * @param times a rest is so many times as long as the step before it
-   * @param withinMs and over after so long; from then on there are none
-   * @param signal ends them all, one under way at once
+   * @param times how much longer a rest is than the step before it
+   * @param withinMs for how long there are rests, from now on
+   * @param signal ends them, one under way at once
    */
   constructor(times: number, withinMs: number, signal: AbortSignal) {
     this.#times = times

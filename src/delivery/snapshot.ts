@@ -59,9 +59,9 @@ interface Counted {
 /** Receivers whose marks are read at once: half a millisecond of Redis. */
 const MARKS_AT_ONCE = 250
 /**
- * Receivers that are counted at once: a few, and others have Redis and this process for three times as long, until so much of
- * the interval is over; then as many as take half a millisecond of Redis. Where that many are busy, the facts are to be
- * there in time.
+ * Receivers that are counted at once: four, and then comes a rest three times as long as counting them took, in which others
+ * have Redis and this process. After a quarter of the interval it is twenty without rests (half a millisecond of Redis), so
+ * that the facts are there in time.
  */
 const COUNTS_AT_ONCE = { paced: 4, hurried: 20 }
 const RESTS = { times: 3, share: 0.25 }
@@ -90,10 +90,7 @@ export class Snapshots {
         // Redis is away, as others say loudly; what was read stays exported until the lease is over.
         .catch(error => this.#deps.logger.debug({ err: error }, 'no snapshot for metrics'))
         .finally(() => {
-          if (signal.aborted) return
-          // Twice an interval, however long it took: the lease is kept, and the next snapshot is not late.
-          const halfMs = this.#options.everyMs / 2
-          this.#timer = setTimeout(tick, Math.max(halfMs - (performance.now() - startedAtMs), halfMs / 5)).unref()
+          if (!signal.aborted) this.#timer = setTimeout(tick, this.#nextTickInMs(startedAtMs)).unref()
         })
     }
     tick()
@@ -106,6 +103,15 @@ export class Snapshots {
     await this.#working
     this.#deps.facts.clear()
     if (performance.now() < this.#heldUntilMs) await this.#deps.lease.giveBack().catch(() => {})
+  }
+
+  /** Twice an interval, so that the lease is kept; after a snapshot that took longer, when the next one is due. */
+  #nextTickInMs(startedAtMs: number): number {
+    const { everyMs } = this.#options
+    const nowMs = performance.now()
+    let inMs = startedAtMs + everyMs / 2 - nowMs
+    if (inMs <= 0) inMs = this.#takenAtMs >= startedAtMs ? this.#takenAtMs + everyMs - nowMs : everyMs / 2
+    return Math.max(inMs, everyMs / 10)
   }
 
   async #tick(): Promise<void> {
@@ -148,7 +154,7 @@ export class Snapshots {
 
   /** @returns undefined when it was stopped or the lease lost on the way. */
   async #read(): Promise<Omit<Snapshot, 'tookMs'> | undefined> {
-    const { registry, reader, keyStore, runs, jobs } = this.#deps
+    const { registry, reader, keyStore, runs, jobs, logger } = this.#deps
     const receivers = await registry.every()
     const known = new Map<string, Known>()
     const pace = new Pace(RESTS.times, this.#options.everyMs * RESTS.share, this.#stopping.signal)
@@ -165,10 +171,14 @@ export class Snapshots {
     const [memory, lastRuns, jobCounts, records] = await Promise.all([
       reader.memory(),
       runs.last(),
-      // Over a connection of its own. Without it the rest is still worth telling.
-      jobs.counts().catch(() => []),
+      // Over a connection of its own, which may be lost alone: all else is still worth telling.
+      jobs.counts().catch(error => {
+        logger.warn({ err: error }, 'jobs could not be counted: metrics of them are missing')
+        return []
+      }),
       keyStore.all(),
     ])
+    if (!(await this.#mayGoOn())) return undefined
     return {
       takenAtMs: Date.now(),
       receivers: facts,

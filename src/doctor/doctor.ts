@@ -19,7 +19,7 @@ import { serverFacts } from '../store/server-facts.ts'
 import { SetReader } from '../store/set-reader.ts'
 import { WorkerRuns } from '../store/worker-runs.ts'
 import { createLogger } from '../telemetry/logger.ts'
-import { type Finding, failure } from './finding.ts'
+import { type Finding, failure, warning } from './finding.ts'
 import { keyFindings } from './keys.ts'
 import { listenerFindings } from './listeners.ts'
 import { type Examined, receiverFindings } from './receivers.ts'
@@ -94,7 +94,17 @@ export async function examine(config: Config, options: DoctorOptions): Promise<v
   opened.defer(() => jobsConnection.disconnect())
   const jobs = new Jobs(jobsConnection, keys, createLogger('silent'))
   opened.defer(() => jobs.close())
-  tell(workerFindings(await new WorkerRuns(redis, keys).last(), await jobs.counts(), Date.now()))
+  const jobCounts = await jobs.counts().catch((error: Error) => {
+    tell([
+      warning(
+        'workers: queues',
+        `jobs could not be counted (${error.message})`,
+        'BullMQ keeps them in Redis under {KEY_PREFIX:jobs}: may this user reach these keys, and have further connections?',
+      ),
+    ])
+    return []
+  })
+  tell(workerFindings(await new WorkerRuns(redis, keys).last(), jobCounts, Date.now()))
 
   const examined: Examined[] = []
   const store = new ReceiverStore(redis, scripts, keys, () => {})

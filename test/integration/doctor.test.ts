@@ -192,6 +192,16 @@ describe('listeners and workers', () => {
   })
 })
 
+it('jobs that may not be counted are told of, and all else is looked at', async () => {
+  // Keys of jobs begin with a brace.
+  await lab.redis.call('ACL', 'SETUSER', 'somebody', 'on', '>password', '+@all', '&*', `~${lab.prefix}:*`)
+  const url = healthy.url.replace('redis://', 'redis://somebody:password@')
+  const findings = await examined({ ...envOf(lab.transmitter), REDIS_URL: url })
+  expect(about(findings, 'workers: queues').map(({ state }) => state)).toEqual(['warning'])
+  expect(about(findings, 'workers').map(({ state }) => state)).toEqual(['warning', 'ok'])
+  expect(about(findings, 'receivers')).toHaveLength(1)
+})
+
 describe('receivers', () => {
   it('that do not poll, are late, full or have dead letters are named; paused ones are left in peace', async () => {
     const { transmitter, feed: add, prefix } = await openLab({ REDIS_URL: healthy.url })

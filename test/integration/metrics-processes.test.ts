@@ -2,12 +2,13 @@
 import { describe, expect, it } from 'vitest'
 import { openLab } from '../support/feed.ts'
 import { scrape, scrapedUntil } from '../support/metrics.ts'
-import { startPrivateRedis } from '../support/redis.ts'
+import { startPrivateRedis, testPrefix } from '../support/redis.ts'
 import type { TestTransmitter } from '../support/transmitter.ts'
 import { until } from '../support/until.ts'
 
 const FACT = 'setstream_snapshot_timestamp_seconds'
 const EVERY_MS = 200
+const JOBS = { queue: 'retention', state: 'waiting' }
 const env = { METRICS_SNAPSHOT_MS: String(EVERY_MS) }
 
 const exports = async (transmitter: TestTransmitter) => (await scrape(transmitter)).value(FACT) !== undefined
@@ -53,6 +54,23 @@ describe('facts of Redis', () => {
     await worker.stop()
     const other = await lab.another(env, ['internal'])
     expect(await whoExports(lab.transmitter, other)).toBe(other)
+  })
+
+  it('are exported without those of jobs where these cannot be counted', async () => {
+    const server = await startPrivateRedis()
+    const prefix = testPrefix()
+    const lab = await openLab({ ...env, REDIS_URL: server.url, KEY_PREFIX: prefix }, ['internal'])
+    await until(
+      'all are exported',
+      async () => (await scrape(lab.transmitter)).value('setstream_jobs', JOBS) !== undefined,
+    )
+    await lab.transmitter.stop()
+    // Keys of jobs begin with a brace.
+    await lab.redis.call('ACL', 'SETUSER', 'somebody', 'on', '>password', '+@all', '&*', `~${prefix}:*`)
+    const url = server.url.replace('redis://', 'redis://somebody:password@')
+    const other = await lab.another({ REDIS_URL: url })
+    await until('it exports', () => exports(other))
+    expect((await scrape(other)).value('setstream_jobs', JOBS)).toBeUndefined()
   })
 
   it('fold receivers beyond METRICS_RECEIVERS_MAX into one, worst first', async () => {
