@@ -1,4 +1,7 @@
-/** Receivers that do nothing cost nothing: ten thousand beside a hundred busy ones, and Redis sees no command for them. */
+/**
+ * Receivers that do nothing cost nothing but a look of each snapshot for metrics: ten thousand beside a hundred busy ones, and
+ * Redis sees no command for them.
+ */
 import type { Redis } from 'ioredis'
 import { describe, expect, it } from 'vitest'
 import { keysFor } from '../../src/store/keys.ts'
