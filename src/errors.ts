@@ -38,6 +38,21 @@ export interface FailureOptions {
   readonly cause?: unknown
 }
 
+/**
+ * What strangers may be told as often as they ask: made without a trace of the stack, which would cost as much as all else
+ * that is done to refuse a request, and says nothing that the code does not.
+ */
+const UNTRACED: ReadonlySet<FailureCode> = new Set([
+  'unauthenticated',
+  'token_invalid',
+  'forbidden',
+  'insecure_transport',
+  'not_found',
+  'method_not_allowed',
+  'rate_limited',
+  'overloaded',
+])
+
 export class TransmitterError extends Error {
   readonly code: FailureCode
   readonly faults: readonly Fault[]
@@ -46,7 +61,10 @@ export class TransmitterError extends Error {
   readonly challenge: string | undefined
 
   constructor(code: FailureCode, detail: string, options: FailureOptions = {}) {
+    const { stackTraceLimit } = Error
+    if (UNTRACED.has(code)) Error.stackTraceLimit = 0
     super(detail, options.cause === undefined ? {} : { cause: options.cause })
+    Error.stackTraceLimit = stackTraceLimit
     this.name = 'TransmitterError'
     this.code = code
     this.faults = options.faults ?? []
