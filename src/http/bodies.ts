@@ -1,8 +1,10 @@
 /** How bodies are taken: strictly as what they are said to be. Nothing is coerced, repaired or decompressed. */
+import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { TransmitterError } from '../errors.ts'
 import { decodeUtf8 } from '../protocol/json.ts'
 import { parseJson } from '../protocol/json-parse.ts'
+import type { RequestMessage } from './request-message.ts'
 
 /** A coded body is refused before it is read, so no bomb is ever unpacked. */
 export function refuseCoding(
@@ -18,24 +20,38 @@ export function refuseCoding(
 /** The bytes as they came: the poll parser checks and reads them in one go. */
 export function takeRawJson(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  takeWhole(app, ['application/json'], body => body)
 }
 
 export function takeJson(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
-  const types = ['application/json', 'application/merge-patch+json']
-  app.addContentTypeParser(types, { parseAs: 'buffer' }, (_request, body, done) => {
+  takeWhole(app, ['application/json', 'application/merge-patch+json'], body => {
     // A DELETE with the header and no body is common.
-    if (body.length === 0) return done(null, undefined)
-    const text = decodeUtf8(body as Buffer)
-    if (text === undefined) return done(new TransmitterError('bad_request', 'The body is not valid UTF-8.'))
+    if (body.length === 0) return undefined
+    const text = decodeUtf8(body)
+    if (text === undefined) throw new TransmitterError('bad_request', 'The body is not valid UTF-8.')
     try {
-      done(null, parseJson(text))
+      return parseJson(text)
     } catch {
-      done(new TransmitterError('bad_request', 'The body is not JSON.'))
+      throw new TransmitterError('bad_request', 'The body is not JSON.')
     }
   })
-  app.addContentTypeParser('application/secevent+jwt', { parseAs: 'buffer' }, (_request, body, done) => {
-    done(null, body.toString('latin1').trim())
+  takeWhole(app, ['application/secevent+jwt'], body => body.toString('latin1').trim())
+}
+
+/** @param parse throws what the request is refused with. */
+function takeWhole(app: FastifyInstance, types: string[], parse: (body: Buffer) => unknown): void {
+  const maxBytes = app.initialConfig.bodyLimit as number
+  app.addContentTypeParser(types, (_request: FastifyRequest, message: IncomingMessage, done) => {
+    ;(message as RequestMessage).takeBody(maxBytes, (error, body) => {
+      if (error !== undefined) return done(error)
+      let parsed: unknown
+      try {
+        parsed = parse(body)
+      } catch (refusal) {
+        return done(refusal as TransmitterError)
+      }
+      done(null, parsed)
+    })
   })
 }

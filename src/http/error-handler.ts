@@ -35,10 +35,7 @@ const challengeOf: Partial<Record<FailureCode, string>> = {
 
 /** What Fastify itself refuses, before a route of ours has the request. */
 const fastifyCodes: Readonly<Record<string, TransmitterError>> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: new TransmitterError('too_large', 'The body is too large.'),
   FST_ERR_CTP_INVALID_MEDIA_TYPE: new TransmitterError('media_type_unsupported', 'The media type is not supported.'),
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: new TransmitterError('bad_request', 'The body is not as long as announced.'),
-  FST_ERR_CTP_EMPTY_JSON_BODY: new TransmitterError('bad_request', 'The body is empty.'),
 }
 
 export function toFailure(error: unknown): TransmitterError {

@@ -18,6 +18,7 @@ import type { Bindings, ChildLoggerOptions } from 'pino'
 import { TransmitterError } from '../errors.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { RequestLog } from '../telemetry/request-log.ts'
+import { RequestMessage } from './request-message.ts'
 
 export interface ServerLimits {
   readonly bodyBytesMax: number
@@ -45,6 +46,7 @@ export function createApp(
   onError: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => unknown,
 ): FastifyInstance {
   const http = {
+    IncomingMessage: RequestMessage,
     headersTimeout: limits.headerTimeoutMs,
     connectionsCheckingInterval: CHECK_EVERY_MS,
     // Node.js refuses what is without Host by itself, in an answer that a cache may keep: ours below may not.
