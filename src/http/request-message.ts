@@ -21,7 +21,8 @@ export class RequestMessage extends IncomingMessage {
 
   /**
    * At most once, and not by one who reads the stream.
-   * Fails with `too_large` as soon as that is known, with `bad_request` when the client leaves before the end.
+   * Fails with `too_large` as soon as that is known, with `bad_request` when the client leaves before the end, or has left:
+   * nobody would tell again that it did.
    */
   takeBody(maxBytes: number, taker: BodyTaker): void {
     this.#taker = taker
@@ -29,9 +30,9 @@ export class RequestMessage extends IncomingMessage {
     this.#isTaken = true
     // Has Node.js know that the body is read, and go on reading where `push` had it wait.
     this._read(0)
-    if (Number(this.headers['content-length']) > maxBytes || this.#bytes > maxBytes) this.#refuse()
+    if (this.destroyed) this.#hand(hasLeft())
+    else if (Number(this.headers['content-length']) > maxBytes || this.#bytes > maxBytes) this.#refuse()
     else if (this.complete) this.#hand(undefined)
-    else if (this.destroyed) this.#hand(cutShort())
   }
 
   /** By the parser of Node.js, for each piece that came, and with null behind the last one. */
@@ -75,7 +76,7 @@ export class RequestMessage extends IncomingMessage {
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     super._destroy(error, callback)
-    this.#hand(cutShort(error))
+    this.#hand(hasLeft(error))
   }
 
   #refuse(): void {
@@ -93,6 +94,6 @@ export class RequestMessage extends IncomingMessage {
   }
 }
 
-function cutShort(cause?: Error | null): TransmitterError {
-  return new TransmitterError('bad_request', 'The body ended before its end.', { cause })
+function hasLeft(cause?: Error | null): TransmitterError {
+  return new TransmitterError('bad_request', 'The client left before it was answered.', { cause })
 }

@@ -121,12 +121,12 @@ describe.each([
   })
 })
 
-it('fails who takes a body when the client has left', async () => {
+it.each(['half', 'the whole'])('fails who takes %s of a body when the client has left', async body => {
   const failed = Promise.withResolvers<string | undefined>()
   const { socket } = await connected(message => {
     message.once('close', () => message.takeBody(LIMIT, error => failed.resolve(error?.code)))
   })
-  socket.write(`${head('Content-Length: 10')}half`, () => socket.destroy())
+  socket.write(`${head('Content-Length: 9')}${body}`, () => socket.destroy())
   expect(await failed.promise).toBe('bad_request')
 })
 
