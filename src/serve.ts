@@ -37,6 +37,7 @@ import { ForeignIssuers } from './signing/foreign-issuers.ts'
 import { openKeyRing } from './signing/key-ring.ts'
 import { SetSigner } from './signing/sign-set.ts'
 import { Arrivals } from './store/arrivals.ts'
+import { confirmLevel } from './store/confirm.ts'
 import { createLogger } from './telemetry/logger.ts'
 
 /** No receiver can have its polls held longer. */
@@ -172,8 +173,20 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
     if (isInternal && keyRing !== undefined) {
       const tls = await openTls(internalTls)
       const publishLimitsOf = underPressure(limitsOf, receiver => resources.memory.bytesMaxOf(receiver))
+      // What replicas confirm goes over connections of its own, where a poll would overtake it.
+      const awaiting = typeof confirmLevel(config.CONFIRM) === 'object' ? undefined : heldPolls
       const publisher = new Publisher(
-        { sets, registry, keys: keyRing, signer, limitsOf: publishLimitsOf, metrics, tracing, startup },
+        {
+          sets,
+          registry,
+          keys: keyRing,
+          signer,
+          limitsOf: publishLimitsOf,
+          metrics,
+          tracing,
+          heldPolls: awaiting,
+          startup,
+        },
         {
           issuer: config.ISSUER,
           setBytesMax: config.SET_BYTES_MAX,
@@ -191,6 +204,7 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
               limitsOf: publishLimitsOf,
               metrics,
               tracing,
+              heldPolls: awaiting,
               issuer: config.ISSUER,
               setBytesMax: config.SET_BYTES_MAX,
               publicKeys: () => publicKeys.records(),

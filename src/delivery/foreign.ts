@@ -9,6 +9,7 @@ import type { Registry } from '../store/registry.ts'
 import type { SetStore } from '../store/set-store.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Tracing } from '../telemetry/tracing.ts'
+import type { HeldPolls } from './held-polls.ts'
 import type { LimitsOf } from './limits.ts'
 import { tooLargeSet } from './publish.ts'
 
@@ -18,6 +19,8 @@ export interface ForeignDependencies {
   readonly limitsOf: LimitsOf
   readonly metrics: Metrics
   readonly tracing?: Tracing | undefined
+  /** Absent where nothing is handed out here, or not before it was confirmed. */
+  readonly heldPolls?: Pick<HeldPolls, 'expect'> | undefined
   readonly issuer: string
   readonly setBytesMax: number
   publicKeys(): Promise<readonly PublicKeyRecord[]>
@@ -47,7 +50,9 @@ export async function appendForeign(deps: ForeignDependencies, receiverId: strin
     })
   }
   const set = { jti, set: token, digest: tokenDigest(token), repeatable: true }
-  const [status] = await deps.sets.append(receiver.id, [set], deps.limitsOf(receiver))
+  const appending = deps.sets.append(receiver.id, [set], deps.limitsOf(receiver))
+  deps.heldPolls?.expect(receiver.id)
+  const [status] = await appending
   switch (status) {
     case 'queued':
       deps.metrics.published.inc()

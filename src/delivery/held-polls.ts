@@ -137,6 +137,15 @@ export class HeldPolls {
     void this.#serve(queue)
   }
 
+  /**
+   * Something is being appended for `receiver` by this process, over the connection that its polls use. Where one poll is
+   * held it is asked for behind that, and answered a turn earlier than by the notification, which then finds nobody. With
+   * more of them the notification would have the next look in vain.
+   */
+  expect(receiver: string): void {
+    if (this.countOf(receiver) === 1) this.wake(receiver)
+  }
+
   /** After notifications may have been lost: every receiver named is looked at, some at a time. */
   async wakeAll(receivers: readonly string[]): Promise<void> {
     const left = [...receivers]

@@ -15,6 +15,7 @@ import type { Registry } from '../store/registry.ts'
 import type { AppendResult, NewSet, SetStore } from '../store/set-store.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Tracing } from '../telemetry/tracing.ts'
+import type { HeldPolls } from './held-polls.ts'
 import type { LimitsOf } from './limits.ts'
 
 /** Who publishes, and what its credential limits it to. */
@@ -50,6 +51,8 @@ export interface PublishDependencies {
   readonly limitsOf: LimitsOf
   readonly metrics: Metrics
   readonly tracing?: Tracing | undefined
+  /** Absent where nothing is handed out here, or not before it was confirmed. */
+  readonly heldPolls?: Pick<HeldPolls, 'expect'> | undefined
   /** Refuses until the public keys are published: no receiver could verify what was signed before. */
   readonly startup: { requireDone(): void }
 }
@@ -269,11 +272,13 @@ export class Publisher {
       const part = run.slice(from, to)
       const { receiver } = part[0]!.planned
       try {
-        const results = await sets.append(
+        const appending = sets.append(
           receiver.id,
           part.map(({ set }) => set),
           limitsOf(receiver),
         )
+        this.#deps.heldPolls?.expect(receiver.id)
+        const results = await appending
         results.forEach((result, i) => {
           part[i]!.planned.result = result
         })

@@ -5,8 +5,10 @@
  * the turn ask of Redis then follows in few writes. Many of them are made on a thread for it. RSA takes ten times as long, and goes to the thread
  * pool through jose.
  */
+
 import { availableParallelism } from 'node:os'
 import { CompactSign } from 'jose'
+import { atTurnsEnd } from '../turn.ts'
 import type { SigningKey } from './key-ring.ts'
 import { isShort, type ShortAlg, signShort } from './short-signatures.ts'
 import { SigningThread } from './signing-thread.ts'
@@ -75,7 +77,7 @@ export class SetSigner {
   #schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
-    setImmediate(() => {
+    atTurnsEnd(() => {
       this.#isScheduled = false
       this.#signHere(this.#few.splice(0))
       if (this.#many.length > 0) this.#signMany()

@@ -5,6 +5,7 @@
  * are handed past the parser (see page-framing.ts).
  */
 import { type Command, Redis, type RedisOptions } from 'ioredis'
+import { atTurnsEnd } from '../turn.ts'
 import { OneBufferConnector } from './one-buffer-connector.ts'
 import { PageBuffers } from './page-buffers.ts'
 import { PageFraming, type ScriptReplies } from './page-framing.ts'
@@ -120,7 +121,7 @@ export class GatheringRedis extends Redis {
     this.#encoding = 'latin1'
     this.#gathered = 0
     this.#stream = stream
-    setImmediate(() => {
+    atTurnsEnd(() => {
       if (this.#stream !== stream) return
       this.#write()
       this.#stream = undefined

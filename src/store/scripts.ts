@@ -55,17 +55,20 @@ export interface Scripts extends Readonly<Record<ScriptName, Script>> {
   readonly pollAndRead: PollTransaction | undefined
 }
 
-/** What hands SETs out and takes them back: in order for each receiver, hence on one connection for it. */
-const HANDING_OUT: ReadonlySet<ScriptName> = new Set(['poll', 'give_back', 'take_back'])
+/**
+ * What appends SETs, hands them out and takes them back: in order for each receiver, hence on one connection for it. A poll
+ * that is sent behind an append finds what that appended.
+ */
+const IN_ORDER: ReadonlySet<ScriptName> = new Set(['append', 'poll', 'give_back', 'take_back'])
 
 /**
- * @param pollers connections among which receivers are divided for what hands SETs out. Redis writes at most 64 KiB of
+ * @param pollers connections among which receivers are divided for what has to be in order. Redis writes at most 64 KiB of
  *   what it has for a connection before it looks after the next, so that of many pages on one connection most wait.
  */
 export function scriptsOn(redis: Client, pollers: readonly Client[] = [redis]): Scripts {
   const scripts: Partial<Record<ScriptName, Script>> = {}
   for (const name of NAMES) {
-    scripts[name] = divided((HANDING_OUT.has(name) ? pollers : [redis]).map(client => callOn(client, name)))
+    scripts[name] = divided((IN_ORDER.has(name) ? pollers : [redis]).map(client => callOn(client, name)))
   }
   const poll = sources.get('poll')!
   const transactions = pollers

@@ -1,10 +1,17 @@
 /** Long polls: who is woken by what, how many are held, and how each ends (design, section 6; RFC 8936 §2.4, §2.5). */
 import { describe, expect, it } from 'vitest'
-import { openLab } from '../support/feed.ts'
+import { type Feed, openLab } from '../support/feed.ts'
+import { commandsDuring } from '../support/monitor.ts'
+import { isCluster, startPrivateRedis } from '../support/redis.ts'
 import { until } from '../support/until.ts'
 
 const lab = await openLab()
 const other = await lab.another()
+
+const BUSY_FOR_300_MS = `
+  local function now() local time = redis.call('TIME'); return time[1] * 1000 + time[2] / 1000 end
+  local endsAt = now() + 300
+  while now() < endsAt do end`
 
 describe('a held poll', () => {
   it('is answered within 50 ms of a publish through another process', async () => {
@@ -22,6 +29,33 @@ describe('a held poll', () => {
     }
     const median = tookMs.toSorted((a, b) => a - b)[7] as number
     expect(median, `from the publish's answer to the poll's: ${tookMs.map(Math.round).join(', ')} ms`).toBeLessThan(50)
+  })
+
+  it.skipIf(isCluster())('is asked for behind what its own process appends, and not again', async () => {
+    const { url } = await startPrivateRedis()
+    const own = await openLab({ REDIS_URL: url })
+    const feeds = await Promise.all(Array.from({ length: 16 }, () => own.feed()))
+    // So that Redis knows the scripts, and is not sent them in the meantime.
+    const first = feeds[0] as Feed
+    await first.publish()
+    await first.ack((await first.pollNow()).jtis)
+    const held = await Promise.all(feeds.map(feed => feed.hold()))
+    const commands = await commandsDuring(
+      own.prefix,
+      async () => {
+        // While Redis is busy, what needs no answer of it is sent. It then takes what came over one connection first.
+        const busy = own.redis.eval(BUSY_FOR_300_MS, 0)
+        const jtis = await Promise.all(feeds.map(feed => feed.publish()))
+        expect(await Promise.all(held.map(async ([answer]) => (await answer)?.jtis))).toEqual(jtis.map(jti => [jti]))
+        await busy
+      },
+      { url },
+    )
+    // The number of keys of a script tells which it is: an append, or a poll.
+    const scripts = commands.flatMap(([name, , keys]) => (/^evalsha$/i.test(name ?? '') ? [keys] : []))
+    expect(scripts.filter(keys => keys === '9')).toHaveLength(16)
+    expect(scripts.filter(keys => keys === '7')).toHaveLength(16)
+    expect(scripts.indexOf('9')).toBeLessThan(scripts.lastIndexOf('7'))
   })
 
   it('applies its acknowledgements at once, and is held all the same', async () => {

@@ -72,3 +72,41 @@ describe('a poll held behind one whose wake failed', () => {
     expect(take).not.toHaveBeenCalled()
   })
 })
+
+describe('what is being appended by this process', () => {
+  it('is looked for by the one poll that is held, which the notification then does not find', async () => {
+    const { heldPolls, hold } = openHeldPolls()
+    const page = pageOf(1)
+    const take = vi.fn(async () => page)
+    const held = hold(take)
+    heldPolls.expect('r')
+    heldPolls.wake('r')
+    expect(await held).toBe(page)
+    heldPolls.wake('r')
+    await vi.advanceTimersByTimeAsync(0)
+    expect(take).toHaveBeenCalledTimes(1)
+  })
+
+  it('leaves the poll held when nothing came of it', async () => {
+    const { heldPolls, hold } = openHeldPolls()
+    const page = pageOf(1)
+    const take = vi.fn(async () => (take.mock.calls.length === 1 ? pageOf(0) : page))
+    const held = hold(take)
+    heldPolls.expect('r')
+    await vi.advanceTimersByTimeAsync(0)
+    expect(heldPolls.countOf('r')).toBe(1)
+    heldPolls.wake('r')
+    expect(await held).toBe(page)
+  })
+
+  it('is left to the notification where several are held, so that none looks in vain', async () => {
+    const { heldPolls, hold } = openHeldPolls()
+    const take = vi.fn(async () => pageOf(1))
+    const held = [hold(take), hold(take)]
+    heldPolls.expect('r')
+    await vi.advanceTimersByTimeAsync(0)
+    expect(take).not.toHaveBeenCalled()
+    await heldPolls.drain(0)
+    expect(await Promise.all(held)).toEqual(['timeout', 'timeout'])
+  })
+})

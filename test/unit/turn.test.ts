@@ -1,0 +1,62 @@
+import { expect, it } from 'vitest'
+import { atTurnsEnd } from '../../src/turn.ts'
+
+/** What happened, in order, until an immediate that was asked for behind all others. */
+async function happening(begin: (note: (what: string) => void) => void): Promise<string[]> {
+  const notes: string[] = []
+  begin(what => notes.push(what))
+  await new Promise(resolve => setImmediate(() => setImmediate(resolve)))
+  return notes
+}
+
+it('comes behind what the turn still does', async () => {
+  const notes = await happening(note => {
+    atTurnsEnd(() => note('end'))
+    process.nextTick(() => note('tick'))
+    void Promise.resolve().then(() => note('promise'))
+  })
+  expect(notes.toSorted()).toEqual(['end', 'promise', 'tick'])
+  expect(notes.at(-1)).toBe('end')
+})
+
+it('takes in what is put off meanwhile, behind all promises that settled, and before another turn', async () => {
+  const notes = await happening(note => {
+    atTurnsEnd(() => {
+      void Promise.resolve()
+        .then(() => atTurnsEnd(() => note('put off')))
+        .then(() => note('one promise'))
+        .then(() => note('and another'))
+    })
+    setImmediate(() => note('next'))
+  })
+  expect(notes).toEqual(['one promise', 'and another', 'put off', 'next'])
+})
+
+it('is another one for what is put off later', async () => {
+  const notes = await happening(note => {
+    atTurnsEnd(() => note('first'))
+    setImmediate(() => {
+      atTurnsEnd(() => note('second'))
+      process.nextTick(() => note('tick'))
+    })
+  })
+  expect(notes).toEqual(['first', 'tick', 'second'])
+})
+
+it('ends for others when one fails', async () => {
+  const failed = new Promise(resolve => process.once('uncaughtExceptionMonitor', resolve))
+  const listeners = process.listeners('uncaughtException')
+  process.removeAllListeners('uncaughtException').once('uncaughtException', () => {})
+  try {
+    const notes = await happening(note => {
+      atTurnsEnd(() => {
+        throw new Error('wrong')
+      })
+      atTurnsEnd(() => note('other'))
+    })
+    expect(await failed).toMatchObject({ message: 'wrong' })
+    expect(notes).toEqual(['other'])
+  } finally {
+    for (const listener of listeners) process.on('uncaughtException', listener)
+  }
+})
