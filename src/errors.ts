@@ -62,9 +62,10 @@ export class TransmitterError extends Error {
 
   constructor(code: FailureCode, detail: string, options: FailureOptions = {}) {
     const { stackTraceLimit } = Error
-    if (UNTRACED.has(code)) Error.stackTraceLimit = 0
+    const isTraced = !UNTRACED.has(code)
+    if (!isTraced) Error.stackTraceLimit = 0
     super(detail, options.cause === undefined ? {} : { cause: options.cause })
-    Error.stackTraceLimit = stackTraceLimit
+    if (!isTraced) Error.stackTraceLimit = stackTraceLimit
     this.name = 'TransmitterError'
     this.code = code
     this.faults = options.faults ?? []

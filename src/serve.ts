@@ -173,8 +173,8 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
     if (isInternal && keyRing !== undefined) {
       const tls = await openTls(internalTls)
       const publishLimitsOf = underPressure(limitsOf, receiver => resources.memory.bytesMaxOf(receiver))
-      // What replicas confirm goes over connections of its own, where a poll would overtake it.
-      const awaiting = typeof confirmLevel(config.CONFIRM) === 'object' ? undefined : heldPolls
+      // What replicas confirm goes over connections of its own: a poll sent behind such an append could come before it.
+      const wokenBehindAppends = typeof confirmLevel(config.CONFIRM) === 'object' ? undefined : heldPolls
       const publisher = new Publisher(
         {
           sets,
@@ -184,7 +184,7 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
           limitsOf: publishLimitsOf,
           metrics,
           tracing,
-          heldPolls: awaiting,
+          heldPolls: wokenBehindAppends,
           startup,
         },
         {
@@ -204,7 +204,7 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
               limitsOf: publishLimitsOf,
               metrics,
               tracing,
-              heldPolls: awaiting,
+              heldPolls: wokenBehindAppends,
               issuer: config.ISSUER,
               setBytesMax: config.SET_BYTES_MAX,
               publicKeys: () => publicKeys.records(),

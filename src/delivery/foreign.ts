@@ -20,7 +20,7 @@ export interface ForeignDependencies {
   readonly metrics: Metrics
   readonly tracing?: Tracing | undefined
   /** Absent where nothing is handed out here, or not before it was confirmed. */
-  readonly heldPolls?: Pick<HeldPolls, 'expect'> | undefined
+  readonly heldPolls?: Pick<HeldPolls, 'wakeBehindAppend'> | undefined
   readonly issuer: string
   readonly setBytesMax: number
   publicKeys(): Promise<readonly PublicKeyRecord[]>
@@ -51,7 +51,7 @@ export async function appendForeign(deps: ForeignDependencies, receiverId: strin
   }
   const set = { jti, set: token, digest: tokenDigest(token), repeatable: true }
   const appending = deps.sets.append(receiver.id, [set], deps.limitsOf(receiver))
-  deps.heldPolls?.expect(receiver.id)
+  deps.heldPolls?.wakeBehindAppend(receiver.id)
   const [status] = await appending
   switch (status) {
     case 'queued':

@@ -138,12 +138,14 @@ export class HeldPolls {
   }
 
   /**
-   * Something is being appended for `receiver` by this process, over the connection that its polls use. Where one poll is
-   * held it is asked for behind that, and answered a turn earlier than by the notification, which then finds nobody. With
-   * more of them the notification would have the next look in vain.
+   * To be called when an append for `receiver` was sent, and not answered yet: what one held poll asks is sent behind it,
+   * over the same connection, and the poll is answered a turn before the notification comes, which then finds nobody.
+   * Where several are held it is left to the notification, which would have a second one look for nothing. An append that
+   * comes to nothing, as of a duplicate, costs a script.
    */
-  expect(receiver: string): void {
-    if (this.countOf(receiver) === 1) this.wake(receiver)
+  wakeBehindAppend(receiver: string): void {
+    const queue = this.#queues.get(receiver)
+    if (queue?.waiters.size === 1 && !queue.isWaking) void this.#serve(queue, true)
   }
 
   /** After notifications may have been lost: every receiver named is looked at, some at a time. */
@@ -175,16 +177,17 @@ export class HeldPolls {
     for (const queue of this.#queues.values()) for (const waiter of queue.waiters) waiter.end('timeout')
   }
 
-  async #serve(queue: Queue): Promise<void> {
+  /** @param isEarly nothing has told that there is something. */
+  async #serve(queue: Queue, isEarly = false): Promise<void> {
     queue.isWaking = true
     try {
-      await this.#serveEach(queue)
+      await this.#serveEach(queue, isEarly)
     } finally {
       queue.isWaking = false
     }
   }
 
-  async #serveEach(queue: Queue): Promise<void> {
+  async #serveEach(queue: Queue, isEarly: boolean): Promise<void> {
     for (;;) {
       queue.wakeAgain = false
       const waiter = first(queue.waiters)
@@ -193,9 +196,12 @@ export class HeldPolls {
       try {
         page = await waiter.take()
       } catch (error) {
+        const isStoreAway = error instanceof TransmitterError && error.code === 'store_unavailable'
+        // Without that append it would be held all the same, and the store may be back at once.
+        if (isEarly && isStoreAway) return this.#wakeLater(waiter.receiver)
         // A receiver that is gone has nothing for any of its waiters.
         waiter.end(error as Error)
-        if (!(error instanceof TransmitterError && error.code === 'store_unavailable')) continue
+        if (!isStoreAway) continue
         if (queue.waiters.size > 0) this.#wakeLater(waiter.receiver)
         return
       }

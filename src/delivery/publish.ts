@@ -52,7 +52,7 @@ export interface PublishDependencies {
   readonly metrics: Metrics
   readonly tracing?: Tracing | undefined
   /** Absent where nothing is handed out here, or not before it was confirmed. */
-  readonly heldPolls?: Pick<HeldPolls, 'expect'> | undefined
+  readonly heldPolls?: Pick<HeldPolls, 'wakeBehindAppend'> | undefined
   /** Refuses until the public keys are published: no receiver could verify what was signed before. */
   readonly startup: { requireDone(): void }
 }
@@ -277,7 +277,7 @@ export class Publisher {
           part.map(({ set }) => set),
           limitsOf(receiver),
         )
-        this.#deps.heldPolls?.expect(receiver.id)
+        this.#deps.heldPolls?.wakeBehindAppend(receiver.id)
         const results = await appending
         results.forEach((result, i) => {
           part[i]!.planned.result = result

@@ -41,9 +41,8 @@ export function takeJson(app: FastifyInstance): void {
 
 /** @param parse throws what the request is refused with. */
 function takeWhole(app: FastifyInstance, types: string[], parse: (body: Buffer) => unknown): void {
-  const maxBytes = app.initialConfig.bodyLimit as number
-  app.addContentTypeParser(types, (_request: FastifyRequest, message: IncomingMessage, done) => {
-    ;(message as RequestMessage).takeBody(maxBytes, (error, body) => {
+  app.addContentTypeParser(types, ({ routeOptions }: FastifyRequest, message: IncomingMessage, done) => {
+    ;(message as RequestMessage).takeBody(routeOptions.bodyLimit, (error, body) => {
       if (error !== undefined) return done(error)
       let parsed: unknown
       try {

@@ -1,7 +1,7 @@
 /**
  * A request whose body is kept as it comes and handed over whole. Most bodies are short and come together with the head:
  * to read one as a stream costs as much as all else that HTTP does for a poll, with its listeners and four rounds of
- * `nextTick` (docs/performance.md). Who reads it as a stream has one all the same.
+ * `nextTick` (docs/performance.md). Who reads it as a stream has one all the same; one that was taken emits no `close`.
  */
 import { IncomingMessage } from 'node:http'
 import { TransmitterError } from '../errors.ts'
@@ -40,7 +40,8 @@ export class RequestMessage extends IncomingMessage {
     if (this.#isStream) return super.push(chunk)
     if (chunk === null) {
       this.#hand(undefined)
-      this.emit('end')
+      // For Node.js, which waits for it where the answer came first.
+      if (this.#isTaken) this.emit('end')
       return false
     }
     if (this.#isTaken && this.#taker === undefined) return true
@@ -68,7 +69,7 @@ export class RequestMessage extends IncomingMessage {
     this._read(0)
   }
 
-  /** Node.js forgets a message that has ended. */
+  /** Asked by Node.js when the answer is out, to forget the message, and when the socket closes, to tell an abort. */
   // @ts-expect-error its types make a field of what is an accessor
   override get readableEnded(): boolean {
     return this.#isTaken ? this.complete : Reflect.get(IncomingMessage.prototype, 'readableEnded', this)
@@ -76,7 +77,7 @@ export class RequestMessage extends IncomingMessage {
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     super._destroy(error, callback)
-    this.#hand(hasLeft(error))
+    if (this.#taker !== undefined) this.#hand(hasLeft(error))
   }
 
   #refuse(): void {

@@ -8,7 +8,7 @@
 
 import { availableParallelism } from 'node:os'
 import { CompactSign } from 'jose'
-import { atTurnsEnd } from '../turn.ts'
+import { atTurnsEnd } from '../turn-end.ts'
 import type { SigningKey } from './key-ring.ts'
 import { isShort, type ShortAlg, signShort } from './short-signatures.ts'
 import { SigningThread } from './signing-thread.ts'
@@ -88,7 +88,8 @@ export class SetSigner {
     const thread = this.#readyThread()
     if (thread === undefined) {
       this.#signHere(this.#many.splice(0, TOGETHER_MAX))
-      if (this.#many.length > 0) this.#schedule()
+      // In another turn, and not at the end of this one: others are to get theirs.
+      if (this.#many.length > 0) setImmediate(() => this.#schedule())
       return
     }
     for (const [key, all] of Map.groupBy(this.#many.splice(0), ({ key }) => key)) {

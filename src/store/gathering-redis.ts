@@ -5,7 +5,7 @@
  * are handed past the parser (see page-framing.ts).
  */
 import { type Command, Redis, type RedisOptions } from 'ioredis'
-import { atTurnsEnd } from '../turn.ts'
+import { atTurnsEnd } from '../turn-end.ts'
 import { OneBufferConnector } from './one-buffer-connector.ts'
 import { PageBuffers } from './page-buffers.ts'
 import { PageFraming, type ScriptReplies } from './page-framing.ts'
@@ -74,9 +74,17 @@ export class GatheringRedis extends Redis {
     super.disconnect(reconnect)
   }
 
-  /** @throws what `storeFailure` throws, after the time-out of a command at the latest */
-  run(script: ScriptText, keys: readonly string[], args: readonly ScriptArgument[]): Promise<unknown> {
-    const call = new ScriptCall(script, keys, args, performance.now() + this.#timeoutMs, this.#on)
+  /**
+   * @param onLate told an answer that comes after the time-out.
+   * @throws what `storeFailure` throws, after the time-out of a command at the latest
+   */
+  run(
+    script: ScriptText,
+    keys: readonly string[],
+    args: readonly ScriptArgument[],
+    onLate?: (reply: unknown) => void,
+  ): Promise<unknown> {
+    const call = new ScriptCall(script, keys, args, performance.now() + this.#timeoutMs, this.#on, onLate)
     this.#open.add(call)
     this.#timer ??= setTimeout(this.#giveUp, this.#timeoutMs).unref()
     this.#send(call)
@@ -137,7 +145,7 @@ export class GatheringRedis extends Redis {
     if (this.#stream?.writable === true) this.#stream.write(text, encoding)
   }
 
-  /** What is not answered in time; its answer may still come, and is then dropped. */
+  /** What is not answered in time; its answer may still come, and is then told to who asked for that. */
   readonly #giveUp = (): void => {
     this.#timer = undefined
     const nowMs = performance.now()

@@ -58,6 +58,8 @@ export class ScriptCall implements QueuedCommand {
   readonly #count: number
   readonly #behind: string
   readonly #on: ScriptCallEvents
+  /** Told an answer that came when the call had been given up. */
+  readonly #onLate: ((reply: unknown) => void) | undefined
   #fulfil: ((reply: unknown) => void) | undefined
   #fail: ((error: unknown) => void) | undefined
 
@@ -67,8 +69,10 @@ export class ScriptCall implements QueuedCommand {
     args: readonly ScriptArgument[],
     deadlineMs: number,
     on: ScriptCallEvents,
+    onLate?: (reply: unknown) => void,
   ) {
     this.script = script
+    this.#onLate = onLate
     this.deadlineMs = deadlineMs
     this.#on = on
     this.#count = 3 + keys.length + args.length
@@ -108,6 +112,7 @@ export class ScriptCall implements QueuedCommand {
   }
 
   resolve(reply: unknown): Promise<unknown> {
+    if (!this.isOpen) this.#onLate?.(textIn(reply))
     this.#settle()
     this.#fulfil!(textIn(reply))
     return this.promise

@@ -48,7 +48,12 @@ function sourceOf(file: string, included: Set<string>): string {
   })
 }
 
-export type Script = (keys: readonly string[], args: readonly ScriptArgument[]) => Promise<unknown>
+/** @param onLate told an answer that comes when the call has failed; only connections for requests notice it. */
+export type Script = (
+  keys: readonly string[],
+  args: readonly ScriptArgument[],
+  onLate?: (reply: unknown) => void,
+) => Promise<unknown>
 
 export interface Scripts extends Readonly<Record<ScriptName, Script>> {
   /** Where the connections allow for it. */
@@ -82,7 +87,7 @@ function callOn(redis: Client, name: ScriptName): Script {
   const lua = sources.get(name)!
   if (redis instanceof GatheringRedis) {
     const text = scriptText(lua)
-    return (keys, args) => redis.run(text, keys, args)
+    return (keys, args, onLate) => redis.run(text, keys, args, onLate)
   }
   const command = `setstream_${name}`
   redis.defineCommand(command, { lua })

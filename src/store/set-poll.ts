@@ -81,13 +81,21 @@ export class SetPoll {
     const names = [k.log, k.ids, k.why, k.errors, k.done0, k.done1, k.acked, k.counts, k.receiver]
     if (this.#deps.confirmed !== undefined) return this.#pollConfirmed(receiver, names, step, limits)
     if (this.#deps.scripts.pollAndRead === undefined || step.limit < this.#transactionLimitMin) {
-      return toPage(await this.#deps.scripts.poll(names, pollArguments(step, limits, false)))
+      return this.#pollByScript(receiver, names, step, limits)
     }
     const read = await this.#pollAndRead(receiver, names, step, limits)
     if (read !== undefined) return read
-    const page = toPage(await this.#deps.scripts.poll(names, pollArguments(step, limits, false)))
+    const page = await this.#pollByScript(receiver, names, step, limits)
     this.#noteNext(receiver, step.limit, page.mayReadNext)
     return page
+  }
+
+  async #pollByScript(receiver: string, names: string[], step: PollStep, limits: PollLimits): Promise<Page> {
+    // Handed out after its time-out, a SET has reached nobody. Failing costs a wait of R.
+    const onLate = (reply: unknown) => {
+      if (handsOut(reply)) this.#deps.giveBack(receiver, toPage(reply).sets, limits.redeliverAfterMs).catch(() => {})
+    }
+    return toPage(await this.#deps.scripts.poll(names, pollArguments(step, limits, false), onLate))
   }
 
   /** Undefined where the script alone has to do it, or to look into what is amiss; nothing is handed out then. */

@@ -269,6 +269,24 @@ describe('a Redis that is slow to answer', () => {
   })
 })
 
+describe.skipIf(isCluster())('a page that comes after its caller was told that it would not', () => {
+  it('is owed again at once, and its attempt does not count', async () => {
+    const server = await startPrivateRedis()
+    const admin = connect({ replyMapping: 'legacy' }, server.url)
+    const own = scriptsOn(connectForRequests(server.url))
+    const [ownStore, ownOther] = [new SetStore(own, keys), new SetStore(scriptsOn(admin), keys)]
+    const id = await busy({ receivers: new ReceiverStore(admin, own, keys), store: ownStore, other: ownOther })
+    await admin.client('PAUSE', 2500, 'ALL')
+    await expect(ownStore.poll(id, step({ limit: 3 }), limits)).rejects.toMatchObject({ code: 'store_unavailable' })
+    await until('they are owed again', async () => {
+      const [, , , consumers] = (await admin.xpending(keys.of(id).log, 'poll')) as [unknown, unknown, unknown, unknown]
+      return JSON.stringify(consumers) === '[["due","3"]]'
+    })
+    const page = await ownOther.poll(id, step({ limit: 3 }), limits)
+    expect([jtis(page).length, page.sets[0]?.attempt]).toEqual([3, 1])
+  })
+})
+
 describe('more pages than may be under way', () => {
   /** Twenty of these go at once. */
   const RECEIVERS = 30

@@ -79,7 +79,7 @@ describe('what is being appended by this process', () => {
     const page = pageOf(1)
     const take = vi.fn(async () => page)
     const held = hold(take)
-    heldPolls.expect('r')
+    heldPolls.wakeBehindAppend('r')
     heldPolls.wake('r')
     expect(await held).toBe(page)
     heldPolls.wake('r')
@@ -92,10 +92,25 @@ describe('what is being appended by this process', () => {
     const page = pageOf(1)
     const take = vi.fn(async () => (take.mock.calls.length === 1 ? pageOf(0) : page))
     const held = hold(take)
-    heldPolls.expect('r')
+    heldPolls.wakeBehindAppend('r')
     await vi.advanceTimersByTimeAsync(0)
     expect(heldPolls.countOf('r')).toBe(1)
     heldPolls.wake('r')
+    expect(await held).toBe(page)
+  })
+
+  it('does not end the poll when the store is away, and has it looked at a little later', async () => {
+    const { heldPolls, hold } = openHeldPolls()
+    const page = pageOf(1)
+    const take = vi.fn(async () => {
+      if (take.mock.calls.length === 1) throw away()
+      return page
+    })
+    const held = hold(take)
+    heldPolls.wakeBehindAppend('r')
+    await vi.advanceTimersByTimeAsync(100)
+    expect(heldPolls.countOf('r')).toBe(1)
+    await vi.advanceTimersByTimeAsync(1000)
     expect(await held).toBe(page)
   })
 
@@ -103,7 +118,7 @@ describe('what is being appended by this process', () => {
     const { heldPolls, hold } = openHeldPolls()
     const take = vi.fn(async () => pageOf(1))
     const held = [hold(take), hold(take)]
-    heldPolls.expect('r')
+    heldPolls.wakeBehindAppend('r')
     await vi.advanceTimersByTimeAsync(0)
     expect(take).not.toHaveBeenCalled()
     await heldPolls.drain(0)

@@ -159,12 +159,32 @@ describe('a request whose body nobody took', () => {
   })
 })
 
-it('is a stream to whoever reads it as one', async () => {
-  const { post, answers } = await connected(
-    later(async (message, response) => answer(response, String((await buffer(message)).length))),
-  )
-  post('a'.repeat(200_000))
-  expect(await answers(1)).toEqual(['200000'])
+describe.each([
+  ['at once', (handle: Handler) => handle],
+  ['in a later turn', later],
+])('a request that is read as a stream, %s', (_when, when) => {
+  const read = when(async (message, response) => {
+    let ends = 0
+    message.on('end', () => {
+      ends += 1
+    })
+    const { length } = await buffer(message)
+    answer(response, `${length} ${ends}`)
+  })
+
+  it.each([0, 5, 200_000])('brings its %i bytes, and ends once', async length => {
+    const { post, answers } = await connected(read)
+    post('a'.repeat(length))
+    expect(await answers(1)).toEqual([`${length} 1`])
+  })
+
+  it('does so where all of it is parsed in one go, as with TLS', async () => {
+    const { post, answers, server } = await connected(read)
+    // Node.js then hands on what it reads, and its parser no longer reads by itself.
+    server.on('connection', (socket: Socket) => socket.on('data', () => {}))
+    post('whole')
+    expect(await answers(1)).toEqual(['5 1'])
+  })
 })
 
 it('is forgotten by the connection once it was answered', async () => {

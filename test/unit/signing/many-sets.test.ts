@@ -128,6 +128,22 @@ withThreads('goes on without a thread once it is closed', async () => {
   expect(threads).toHaveLength(1)
 })
 
+it('leaves turns to others where there is no thread', async () => {
+  const ring = await newRing('ES256')
+  await signer.close()
+  let turns = 0
+  let isSigning = true
+  const count = () => {
+    turns += 1
+    if (isSigning) setImmediate(count)
+  }
+  setImmediate(count)
+  const payload = JSON.stringify(claimsOf(0))
+  await Promise.all(Array.from({ length: 300 }, () => signer.signAmongMany(ring.signingKey(), payload)))
+  isSigning = false
+  expect(turns).toBeGreaterThanOrEqual(6)
+})
+
 withThreads(
   'what is asked for is signed before the process ends, and what is loaded ahead of it stays on its thread',
   async () => {

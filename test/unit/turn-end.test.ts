@@ -1,11 +1,11 @@
 import { expect, it } from 'vitest'
-import { atTurnsEnd } from '../../src/turn.ts'
+import { atTurnsEnd } from '../../src/turn-end.ts'
 
-/** What happened, in order, until an immediate that was asked for behind all others. */
+/** What happened, in order, in four turns. */
 async function happening(begin: (note: (what: string) => void) => void): Promise<string[]> {
   const notes: string[] = []
   begin(what => notes.push(what))
-  await new Promise(resolve => setImmediate(() => setImmediate(resolve)))
+  for (let turn = 0; turn < 4; turn++) await new Promise(resolve => setImmediate(resolve))
   return notes
 }
 
@@ -30,6 +30,18 @@ it('takes in what is put off meanwhile, behind all promises that settled, and be
     setImmediate(() => note('next'))
   })
   expect(notes).toEqual(['one promise', 'and another', 'put off', 'next'])
+})
+
+it('takes in one thing, and what that puts off waits for another turn', async () => {
+  const notes = await happening(note => {
+    const again = (left: number) => {
+      note(String(left))
+      if (left > 0) atTurnsEnd(() => again(left - 1))
+    }
+    atTurnsEnd(() => again(3))
+    setImmediate(() => note('next'))
+  })
+  expect(notes.indexOf('next')).toBeLessThan(notes.indexOf('1'))
 })
 
 it('is another one for what is put off later', async () => {
