@@ -188,7 +188,7 @@ export class HeldPolls {
   }
 
   async #serveEach(queue: Queue, isEarly: boolean): Promise<void> {
-    for (;;) {
+    for (; ; isEarly = false) {
       queue.wakeAgain = false
       const waiter = first(queue.waiters)
       if (waiter === undefined) return
@@ -197,8 +197,11 @@ export class HeldPolls {
         page = await waiter.take()
       } catch (error) {
         const isStoreAway = error instanceof TransmitterError && error.code === 'store_unavailable'
-        // Without that append it would be held all the same, and the store may be back at once.
-        if (isEarly && isStoreAway) return this.#wakeLater(waiter.receiver)
+        // Without that append it would be held all the same. If the append came to pass, its notification tells.
+        if (isEarly && isStoreAway) {
+          if (queue.wakeAgain) this.#wakeLater(waiter.receiver)
+          return
+        }
         // A receiver that is gone has nothing for any of its waiters.
         waiter.end(error as Error)
         if (!isStoreAway) continue

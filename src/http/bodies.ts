@@ -41,8 +41,10 @@ export function takeJson(app: FastifyInstance): void {
 
 /** @param parse throws what the request is refused with. */
 function takeWhole(app: FastifyInstance, types: string[], parse: (body: Buffer) => unknown): void {
-  app.addContentTypeParser(types, ({ routeOptions }: FastifyRequest, message: IncomingMessage, done) => {
-    ;(message as RequestMessage).takeBody(routeOptions.bodyLimit, (error, body) => {
+  // No route has a limit of its own, and Fastify makes an object each time it is asked for a route's.
+  const maxBytes = app.initialConfig.bodyLimit as number
+  app.addContentTypeParser(types, (_request: FastifyRequest, message: IncomingMessage, done) => {
+    ;(message as RequestMessage).takeBody(maxBytes, (error, body) => {
       if (error !== undefined) return done(error)
       let parsed: unknown
       try {

@@ -77,19 +77,24 @@ export class SetSigner {
   #schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
-    atTurnsEnd(() => {
-      this.#isScheduled = false
-      this.#signHere(this.#few.splice(0))
-      if (this.#many.length > 0) this.#signMany()
-    })
+    atTurnsEnd(this.#signWaiting)
+  }
+
+  readonly #signWaiting = (): void => {
+    this.#isScheduled = false
+    this.#signHere(this.#few.splice(0))
+    if (this.#many.length > 0) this.#signMany()
   }
 
   #signMany(): void {
     const thread = this.#readyThread()
     if (thread === undefined) {
       this.#signHere(this.#many.splice(0, TOGETHER_MAX))
-      // In another turn, and not at the end of this one: others are to get theirs.
-      if (this.#many.length > 0) setImmediate(() => this.#schedule())
+      if (this.#many.length > 0 && !this.#isScheduled) {
+        // In the next turn, and not at the end of this one: others are to get theirs.
+        this.#isScheduled = true
+        setImmediate(this.#signWaiting)
+      }
       return
     }
     for (const [key, all] of Map.groupBy(this.#many.splice(0), ({ key }) => key)) {

@@ -48,7 +48,7 @@ function sourceOf(file: string, included: Set<string>): string {
   })
 }
 
-/** @param onLate told an answer that comes when the call has failed; only connections for requests notice it. */
+/** @param onLate told an answer that comes when the call has timed out; the client of a cluster drops it. */
 export type Script = (
   keys: readonly string[],
   args: readonly ScriptArgument[],

@@ -99,7 +99,10 @@ describe('what is being appended by this process', () => {
     expect(await held).toBe(page)
   })
 
-  it('does not end the poll when the store is away, and has it looked at a little later', async () => {
+  it.each([
+    ['comes later', 100],
+    ['has come', 0],
+  ])('does not end the poll when the store is away, and the notification %s', async (_when, afterMs) => {
     const { heldPolls, hold } = openHeldPolls()
     const page = pageOf(1)
     const take = vi.fn(async () => {
@@ -108,9 +111,10 @@ describe('what is being appended by this process', () => {
     })
     const held = hold(take)
     heldPolls.wakeBehindAppend('r')
-    await vi.advanceTimersByTimeAsync(100)
-    expect(heldPolls.countOf('r')).toBe(1)
+    if (afterMs > 0) await vi.advanceTimersByTimeAsync(afterMs)
+    heldPolls.wake('r')
     await vi.advanceTimersByTimeAsync(1000)
+    expect(take).toHaveBeenCalledTimes(2)
     expect(await held).toBe(page)
   })
 
