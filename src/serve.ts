@@ -173,8 +173,10 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
     if (isInternal && keyRing !== undefined) {
       const tls = await openTls(internalTls)
       const publishLimitsOf = underPressure(limitsOf, receiver => resources.memory.bytesMaxOf(receiver))
-      // What replicas confirm goes over connections of its own: a poll sent behind such an append could come before it.
-      const wokenBehindAppends = typeof confirmLevel(config.CONFIRM) === 'object' ? undefined : heldPolls
+      // What replicas confirm goes over connections of its own: a poll sent behind such an append could come before it. And
+      // the client of a cluster drops what is answered late: with the append, a poll behind it would be, and keep its SETs.
+      const isConfirmedApart = typeof confirmLevel(config.CONFIRM) === 'object'
+      const wokenBehindAppends = isConfirmedApart || resources.target.kind === 'cluster' ? undefined : heldPolls
       const publisher = new Publisher(
         {
           sets,
