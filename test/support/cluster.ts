@@ -136,8 +136,14 @@ function operations(nodes: readonly ClusterNode[]) {
   return {
     ownerOf,
     async replicaOf(master: ClusterNode) {
-      const lines = String(await master.redis.call('CLUSTER', 'REPLICAS', master.id)).split(',')
-      return byId(lines.find(line => !line.includes('fail'))?.split(' ')[0])
+      let id: string | undefined
+      // A node that an earlier test killed may not be back yet.
+      await until(`a replica of ${master.id}`, async () => {
+        const lines = String(await master.redis.call('CLUSTER', 'REPLICAS', master.id)).split(',')
+        id = lines.find(line => line !== '' && !line.includes('fail'))?.split(' ')[0]
+        return id !== undefined
+      })
+      return byId(id)
     },
     async moveSlot(slot: number, to: ClusterNode) {
       const from = await ownerOf(slot)
