@@ -19,7 +19,7 @@ export interface ForeignDependencies {
   readonly limitsOf: LimitsOf
   readonly metrics: Metrics
   readonly tracing?: Tracing | undefined
-  /** Absent where nothing is handed out here, or not before it was confirmed. */
+  /** Absent where a poll may not be sent behind an append: `serve.ts` says when. */
   readonly heldPolls?: Pick<HeldPolls, 'wakeBehindAppend'> | undefined
   readonly issuer: string
   readonly setBytesMax: number

@@ -51,7 +51,7 @@ export interface PublishDependencies {
   readonly limitsOf: LimitsOf
   readonly metrics: Metrics
   readonly tracing?: Tracing | undefined
-  /** Absent where nothing is handed out here, or not before it was confirmed. */
+  /** Absent where a poll may not be sent behind an append: `serve.ts` says when. */
   readonly heldPolls?: Pick<HeldPolls, 'wakeBehindAppend'> | undefined
   /** Refuses until the public keys are published: no receiver could verify what was signed before. */
   readonly startup: { requireDone(): void }
