@@ -8,10 +8,8 @@ import { until } from '../support/until.ts'
 const lab = await openLab()
 const other = await lab.another()
 
-const BUSY_FOR_300_MS = `
-  local function now() local time = redis.call('TIME'); return time[1] * 1000 + time[2] / 1000 end
-  local endsAt = now() + 300
-  while now() < endsAt do end`
+/** Turns of a loop, a few hundred milliseconds of them: within a script time stands still since Redis 7.2. */
+const BUSY_FOR_A_WHILE = 'for _ = 1, 5e7 do end'
 
 describe('a held poll', () => {
   it('is answered within 50 ms of a publish through another process', async () => {
@@ -44,7 +42,7 @@ describe('a held poll', () => {
       own.prefix,
       async () => {
         // While Redis is busy, what needs no answer of it is sent. It then takes what came over one connection first.
-        const busy = own.redis.eval(BUSY_FOR_300_MS, 0)
+        const busy = own.redis.eval(BUSY_FOR_A_WHILE, 0)
         const jtis = await Promise.all(feeds.map(feed => feed.publish()))
         expect(await Promise.all(held.map(async ([answer]) => (await answer)?.jtis))).toEqual(jtis.map(jti => [jti]))
         await busy
