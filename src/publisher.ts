@@ -3,6 +3,7 @@
  * case, with the same guarantees. Everybody else uses `setstream/producer`.
  */
 import { readConfig } from './config.ts'
+import { Appends } from './delivery/appends.ts'
 import { limitsFrom, underPressure } from './delivery/limits.ts'
 import { type Delivery, type Published, Publisher } from './delivery/publish.ts'
 import { SetupError, TransmitterError } from './errors.ts'
@@ -61,7 +62,7 @@ export async function openPublisher({ producer, env = process.env }: LocalPublis
     opened.defer(() => signer.close())
     const publisher = new Publisher(
       {
-        sets,
+        appends: new Appends(sets),
         registry,
         keys: keyRing,
         signer,

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { startWorkers } from '../workers/start.ts'
 import { type Config, readConfig, Settings } from './config.ts'
+import { Appends } from './delivery/appends.ts'
 import { DeadLetters } from './delivery/dead-letters.ts'
 import { HeldPolls } from './delivery/held-polls.ts'
 import { KeyRetirement } from './delivery/key-retirement.ts'
@@ -177,16 +178,16 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
       // the client of a cluster drops what is answered late: with the append, a poll behind it would be, and keep its SETs.
       const isConfirmedApart = typeof confirmLevel(config.CONFIRM) === 'object'
       const wokenBehindAppends = isConfirmedApart || resources.target.kind === 'cluster' ? undefined : heldPolls
+      const appends = new Appends(sets, wokenBehindAppends)
       const publisher = new Publisher(
         {
-          sets,
+          appends,
           registry,
           keys: keyRing,
           signer,
           limitsOf: publishLimitsOf,
           metrics,
           tracing,
-          heldPolls: wokenBehindAppends,
           startup,
         },
         {
@@ -201,12 +202,11 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Tra
             ...shared,
             publisher,
             foreign: {
-              sets,
+              appends,
               registry,
               limitsOf: publishLimitsOf,
               metrics,
               tracing,
-              heldPolls: wokenBehindAppends,
               issuer: config.ISSUER,
               setBytesMax: config.SET_BYTES_MAX,
               publicKeys: () => publicKeys.records(),

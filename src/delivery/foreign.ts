@@ -6,21 +6,18 @@ import type { ForeignIssuers } from '../signing/foreign-issuers.ts'
 import type { PublicKeyRecord } from '../signing/key-ring.ts'
 import { verifyOwnSet } from '../signing/verify-set.ts'
 import type { Registry } from '../store/registry.ts'
-import type { SetStore } from '../store/set-store.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Tracing } from '../telemetry/tracing.ts'
-import type { HeldPolls } from './held-polls.ts'
+import type { Appends } from './appends.ts'
 import type { LimitsOf } from './limits.ts'
 import { tooLargeSet } from './publish.ts'
 
 export interface ForeignDependencies {
-  readonly sets: SetStore
+  readonly appends: Appends
   readonly registry: Registry
   readonly limitsOf: LimitsOf
   readonly metrics: Metrics
   readonly tracing?: Tracing | undefined
-  /** Absent where a poll may not be sent behind an append: `serve.ts` says when. */
-  readonly heldPolls?: Pick<HeldPolls, 'wakeBehindAppend'> | undefined
   readonly issuer: string
   readonly setBytesMax: number
   publicKeys(): Promise<readonly PublicKeyRecord[]>
@@ -50,9 +47,7 @@ export async function appendForeign(deps: ForeignDependencies, receiverId: strin
     })
   }
   const set = { jti, set: token, digest: tokenDigest(token), repeatable: true }
-  const appending = deps.sets.append(receiver.id, [set], deps.limitsOf(receiver))
-  deps.heldPolls?.wakeBehindAppend(receiver.id)
-  const [status] = await appending
+  const [status] = await deps.appends.append(receiver.id, [set], deps.limitsOf(receiver))
   switch (status) {
     case 'queued':
       deps.metrics.published.inc()

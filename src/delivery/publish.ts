@@ -12,10 +12,10 @@ import type { KeyRing } from '../signing/key-ring.ts'
 import { MANY_SETS, type SetSigner } from '../signing/sign-set.ts'
 import type { Receiver } from '../store/receiver-store.ts'
 import type { Registry } from '../store/registry.ts'
-import type { AppendResult, NewSet, SetStore } from '../store/set-store.ts'
+import type { AppendResult, NewSet } from '../store/set-store.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Tracing } from '../telemetry/tracing.ts'
-import type { HeldPolls } from './held-polls.ts'
+import { APPEND_BYTES_MAX, APPEND_COUNT_MAX, type Appends } from './appends.ts'
 import type { LimitsOf } from './limits.ts'
 
 /** Who publishes, and what its credential limits it to. */
@@ -44,22 +44,17 @@ export interface PublishOptions {
 }
 
 export interface PublishDependencies {
-  readonly sets: SetStore
+  readonly appends: Appends
   readonly registry: Registry
   readonly keys: KeyRing
   readonly signer: SetSigner
   readonly limitsOf: LimitsOf
   readonly metrics: Metrics
   readonly tracing?: Tracing | undefined
-  /** Absent where a poll may not be sent behind an append: `serve.ts` says when. */
-  readonly heldPolls?: Pick<HeldPolls, 'wakeBehindAppend'> | undefined
   /** Refuses until the public keys are published: no receiver could verify what was signed before. */
   readonly startup: { requireDone(): void }
 }
 
-/** Bounds of one append call, so that no script runs long. */
-const APPEND_COUNT_MAX = 100
-const APPEND_BYTES_MAX = 1_048_576
 /** Made and given to be signed at a time. While they are signed, the next are made, and others get their turn. */
 const MADE_A_TURN = 50
 
@@ -262,7 +257,7 @@ export class Publisher {
   }
 
   async #appendRun(run: readonly Signed[]): Promise<void> {
-    const { sets, limitsOf, metrics } = this.#deps
+    const { appends, limitsOf, metrics } = this.#deps
     for (let from = 0; from < run.length; ) {
       let to = from
       for (let bytes = 0; to < run.length && to - from < APPEND_COUNT_MAX; to++) {
@@ -272,13 +267,11 @@ export class Publisher {
       const part = run.slice(from, to)
       const { receiver } = part[0]!.planned
       try {
-        const appending = sets.append(
+        const results = await appends.append(
           receiver.id,
           part.map(({ set }) => set),
           limitsOf(receiver),
         )
-        this.#deps.heldPolls?.wakeBehindAppend(receiver.id)
-        const results = await appending
         results.forEach((result, i) => {
           part[i]!.planned.result = result
         })

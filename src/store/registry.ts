@@ -4,6 +4,7 @@
  * bypassed.
  */
 import { LRUCache } from 'lru-cache'
+import { atTurnsEnd } from '../turn-end.ts'
 import type { Change, Epoch } from './epoch.ts'
 import { KnownTokens } from './known-tokens.ts'
 import { ReceiverIndex } from './receiver-index.ts'
@@ -40,7 +41,8 @@ export class Registry {
   #version: string | undefined
   #readAtMs = 0
   #reading: Promise<void> | undefined
-  #queued: Promise<void> | undefined
+  /** Not begun. */
+  #next: Promise<void> | undefined
   #revision = 0
   #timer: NodeJS.Timeout | undefined
   readonly #listeners = new Set<(change: Change) => void>()
@@ -132,21 +134,23 @@ export class Registry {
     return this.#revision
   }
 
-  /** Reads what changed, in a read that begins after this call. Calls made while one is under way share the next. */
+  /** Reads what changed, in a read that begins after this call: at the end of the turn, or behind the one under way. */
   catchUp(): Promise<void> {
-    if (this.#reading === undefined) {
-      this.#reading = this.#read().finally(() => {
-        this.#reading = undefined
-      })
-      return this.#reading
+    this.#next ??= this.#readNext()
+    return this.#next
+  }
+
+  async #readNext(): Promise<void> {
+    try {
+      // A read that failed fails those who wait behind it, too: another would make them wait as long again.
+      await (this.#reading ?? new Promise<void>(atTurnsEnd))
+    } finally {
+      this.#next = undefined
     }
-    // A read that failed fails those who wait behind it, too: another would make them wait as long again.
-    this.#queued ??= this.#reading
-      .finally(() => {
-        this.#queued = undefined
-      })
-      .then(() => this.catchUp())
-    return this.#queued
+    this.#reading = this.#read().finally(() => {
+      this.#reading = undefined
+    })
+    await this.#reading
   }
 
   async #read(): Promise<void> {
