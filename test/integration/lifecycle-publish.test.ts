@@ -45,6 +45,28 @@ describe('a published event', () => {
     expect(commands.length - count).toBeLessThan(count / 2)
   })
 
+  it.skipIf(isCluster())('shares scripts with others for its receiver, and each call is told of its own', async () => {
+    const feed = await lab.feed()
+    await feed.publish()
+    const ids = Array.from({ length: 30 }, (_, i) => `shared-${i}`)
+    const publish = async (id: string, as: string) => {
+      const { status, body } = await feed.tryPublish({ id, sub_id: { format: 'opaque', id: as } })
+      return { id, as, status, jti: body.deliveries[0].jti }
+    }
+    let answers: Awaited<ReturnType<typeof publish>>[] = []
+    const commands = await commandsDuring(lab.prefix, async () => {
+      answers = await Promise.all(ids.flatMap(id => [publish(id, 'one'), publish(id, 'other')]))
+    })
+    // Of two that are told apart by what they say, one is queued and the other refused.
+    for (const id of ids) {
+      const [taken, refused] = answers.filter(each => each.id === id).toSorted((a, b) => a.status - b.status)
+      expect([taken?.status, refused?.status]).toEqual([202, 409])
+      expect((await feed.locate(taken?.jti)).claims.sub_id.id).toBe(taken?.as)
+    }
+    const appends = commands.filter(([name, , , key]) => name?.toLowerCase() === 'evalsha' && key === feed.keys.log)
+    expect(appends.length).toBeLessThan(answers.length)
+  })
+
   it('goes to every receiver subscribed to its type when it names none', async () => {
     const type = `${HAPPENED}/${lab.prefix}`
     const subscribed = await lab.feed({ eventTypes: [type] })
