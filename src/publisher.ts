@@ -31,6 +31,7 @@ export interface LocalPublisher extends AsyncDisposable {
   publish(event: PublishEvent): Promise<Published>
   /** One outcome per event, in order. */
   publishBatch(events: readonly PublishEvent[]): Promise<readonly (Published | TransmitterError)[]>
+  /** Once what was published before is answered. */
   close(): Promise<void>
 }
 
@@ -77,10 +78,18 @@ export async function openPublisher({ producer, env = process.env }: LocalPublis
         deliveriesPerCallMax: config.DELIVERIES_PER_CALL_MAX,
       },
     )
+    const underWay = new Set<Promise<unknown>>()
+    opened.defer(async () => void (await Promise.allSettled(underWay)))
+    const follow = <Answer>(call: Promise<Answer>): Promise<Answer> => {
+      underWay.add(call)
+      const forget = () => void underWay.delete(call)
+      call.then(forget, forget)
+      return call
+    }
     const close = () => opened.disposeAsync()
     return {
-      publish: event => publisher.publish(event, { name: producer }),
-      publishBatch: events => publisher.publishAll(events, { name: producer }),
+      publish: event => follow(publisher.publish(event, { name: producer })),
+      publishBatch: events => follow(publisher.publishAll(events, { name: producer })),
       close,
       [Symbol.asyncDispose]: close,
     }

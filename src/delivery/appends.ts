@@ -30,7 +30,6 @@ interface Queue {
   count: number
   bytes: number
   scriptsUnderWay: number
-  isScheduled: boolean
   timer: NodeJS.Timeout | undefined
 }
 
@@ -38,6 +37,8 @@ export class Appends {
   readonly #sets: Pick<SetStore, 'append'>
   readonly #heldPolls: Pick<HeldPolls, 'wakeBehindAppend'> | undefined
   readonly #queues = new Map<string, Queue>()
+  /** To be looked at together at the end of the turn, so that their scripts leave in few writes. */
+  readonly #scheduled = new Set<Queue>()
 
   /** @param heldPolls absent where a poll may not be sent behind an append: `serve.ts` says when. */
   constructor(sets: Pick<SetStore, 'append'>, heldPolls?: Pick<HeldPolls, 'wakeBehindAppend'>) {
@@ -69,7 +70,6 @@ export class Appends {
       count: 0,
       bytes: 0,
       scriptsUnderWay: 0,
-      isScheduled: false,
       timer: undefined,
     }
     this.#queues.set(receiver, queue)
@@ -77,21 +77,24 @@ export class Appends {
   }
 
   #schedule(queue: Queue): void {
-    if (queue.isScheduled) return
-    queue.isScheduled = true
-    atTurnsEnd(() => {
-      queue.isScheduled = false
+    if (this.#scheduled.size === 0) atTurnsEnd(this.#sendScheduled)
+    this.#scheduled.add(queue)
+  }
+
+  readonly #sendScheduled = (): void => {
+    const queues = [...this.#scheduled]
+    this.#scheduled.clear()
+    for (const queue of queues) {
       while (queue.waiting.length > 0 && mayGo(queue)) this.#send(queue)
       if (queue.waiting.length > 0) this.#wait(queue)
-    })
+    }
   }
 
   #wait(queue: Queue): void {
-    queue.timer ??= setTimeout(this.#goAllTheSame, GATHERED_MS, queue)
+    queue.timer ??= setTimeout(this.#sendAll, GATHERED_MS, queue)
   }
 
-  readonly #goAllTheSame = (queue: Queue): void => {
-    queue.timer = undefined
+  readonly #sendAll = (queue: Queue): void => {
     while (queue.waiting.length > 0) this.#send(queue)
   }
 

@@ -86,6 +86,10 @@ export class ConfirmedScripts {
   }
 
   #submit(job: Job): void {
+    if (this.#isClosed) {
+      job.reject(new TransmitterError('store_unavailable', 'This process is ending.', { retryAfterSeconds: 1 }))
+      return
+    }
     const address = this.#topology.addressOf(job.keys[0] as string)
     let shard = this.#shards.get(address)
     if (shard === undefined) {

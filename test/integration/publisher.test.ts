@@ -22,18 +22,29 @@ const env = {
 }
 const event = { id: 'one', events: { 'urn:example:happened': {} } }
 
+const redis = connect()
+const keys = keysFor(prefix)
+const receivers = new ReceiverStore(redis, scriptsOn(redis), keys)
+await generateKey(dir, 'ES256', Date.now())
+await receivers.create({ id: 'r1', audience: 'https://r1.example' }, Date.now())
+
 it('queues one SET per receiver, and a repeat with the same id queues nothing', async () => {
-  await generateKey(dir, 'ES256', Date.now())
-  const redis = connect()
-  const keys = keysFor(prefix)
-  const receivers = new ReceiverStore(redis, scriptsOn(redis), keys)
-  await receivers.create({ id: 'r1', audience: 'https://r1.example' }, Date.now())
   await using publisher = await openPublisher({ producer: 'billing', env })
   const first = await publisher.publish(event)
   expect(first.deliveries.map(({ status }) => status)).toEqual(['queued'])
   const again = await publisher.publish(event)
   expect(again.deliveries).toEqual(first.deliveries.map(delivery => ({ ...delivery, status: 'duplicate' })))
   expect(await redis.xlen(keys.of('r1').log)).toBe(1)
+})
+
+it('closes once what was published before is answered', async () => {
+  const publisher = await openPublisher({ producer: 'billing', env })
+  const publish = (id: string) => publisher.publish({ ...event, id, receivers: ['r1'] })
+  await publish('at once')
+  const both = Promise.all([publish('under way'), publisher.publishBatch([{ ...event, id: 'batch' }])])
+  await publisher.close()
+  const [published, batch] = await both
+  expect([published, ...batch]).toMatchObject(Array(2).fill({ deliveries: [{ status: 'queued' }] }))
 })
 
 it('refuses to start without the Redis and the keys of the transmitter', async () => {

@@ -43,6 +43,28 @@ describe('a log of a wrong type', () => {
   })
 })
 
+describe('a noted entry id that is none', () => {
+  it('fails the call that publishes its SET again, and what was appended before it in the same step is found', async () => {
+    const feed = await lab.feed()
+    const jti = await feed.publish('noted')
+    await feed.ack((await feed.pollNow()).jtis)
+    await redis.hset(feed.keys.ids, jti, 'no id')
+    const items = ['before', 'noted', 'behind'].map(id => ({ ...forAll(id), receivers: [feed.id] }))
+    const { body } = await callAdmin(lab.transmitter, 'POST', '/v1/events/batch', { items })
+    expect(body.results.map((result: { status: number }) => result.status)).toEqual([500, 500, 500])
+    await redis.hdel(feed.keys.ids, jti)
+    const again = await callAdmin(lab.transmitter, 'POST', '/v1/events/batch', { items })
+    const statuses = again.body.results.map(
+      (result: { deliveries: { status: string }[] }) => result.deliveries[0]?.status,
+    )
+    expect(statuses).toEqual(['duplicate', 'duplicate', 'queued'])
+    const page = await feed.pollNow()
+    expect(page.jtis).toHaveLength(2)
+    await feed.ack(page.jtis)
+    expect(await feed.check()).toMatchObject({ queued: 0, inFlight: 0 })
+  })
+})
+
 describe('a registry record that cannot be read', () => {
   it('is passed over by lists and by events for all, and the other receivers get theirs', async () => {
     const damaged = await lab.feed()

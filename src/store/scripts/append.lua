@@ -65,7 +65,8 @@ local function appendEntry(jti, token, digest, repeatable)
 end
 
 local function digestAt(id)
-  local found = call('XRANGE', log, id, id)
+  local found = redis.pcall('XRANGE', log, id, id)
+  if found.err then return nil, found.err end
   return found[1] and fieldOf(found[1], 'digest')
 end
 
@@ -76,7 +77,9 @@ for i = 1, #jtis do
   local at = i * 4
   local jti, token, digest, repeatable = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
   local id = fresh[jti] or known[i]
-  local before = id and digestAt(id)
+  local before
+  if id then before, failure = digestAt(id) end
+  if failure then break end
   if before then
     results[i] = before == digest and 'duplicate' or 'conflict'
   elseif repeatable == '1' and (done[1][i] == 1 or done[2][i] == 1) then

@@ -132,6 +132,23 @@ describe('appends to one receiver', () => {
     expect(sent()).toHaveLength(5)
   })
 
+  it('go together with those of other receivers, so that they leave in few writes', async () => {
+    const { scripts, call } = opened()
+    const ticks: number[] = []
+    let tick = 0
+    const count = scripts.push.bind(scripts)
+    scripts.push = (...items) => {
+      ticks.push(tick)
+      process.nextTick(() => {
+        tick += 1
+      })
+      return count(...items)
+    }
+    for (const receiver of ['one', 'two', 'three']) void call('a', 1, { receiver })
+    await turn()
+    expect(ticks).toEqual([0, 0, 0])
+  })
+
   it('wait for no other receiver’s', async () => {
     const { scripts, call } = opened()
     void call('a', 1, { receiver: 'one' })
