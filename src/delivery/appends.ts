@@ -17,6 +17,7 @@ const GATHERED_MS = 10
 
 interface Call {
   readonly sets: readonly NewSet[]
+  readonly bytes: number
   readonly limits: AppendLimits
   resolve(results: AppendResult[]): void
   reject(error: unknown): void
@@ -53,9 +54,10 @@ export class Appends {
   append(receiver: string, sets: readonly NewSet[], limits: AppendLimits): Promise<AppendResult[]> {
     return new Promise((resolve, reject) => {
       const queue = this.#queueOf(receiver)
-      queue.waiting.push({ sets, limits, resolve, reject })
+      const bytes = bytesOf(sets)
+      queue.waiting.push({ sets, bytes, limits, resolve, reject })
       queue.count += sets.length
-      queue.bytes += bytesOf(sets)
+      queue.bytes += bytes
       if (mayGo(queue)) this.#schedule(queue)
       else this.#wait(queue)
     })
@@ -105,12 +107,11 @@ export class Appends {
     let count = 0
     let bytes = 0
     for (const call of queue.waiting) {
-      const more = bytesOf(call.sets)
-      const fits = count + call.sets.length <= APPEND_COUNT_MAX && bytes + more <= APPEND_BYTES_MAX
+      const fits = count + call.sets.length <= APPEND_COUNT_MAX && bytes + call.bytes <= APPEND_BYTES_MAX
       if (taken > 0 && !(fits && areEqual(call.limits, limits))) break
       taken += 1
       count += call.sets.length
-      bytes += more
+      bytes += call.bytes
     }
     queue.count -= count
     queue.bytes -= bytes
@@ -119,25 +120,30 @@ export class Appends {
       clearTimeout(queue.timer)
       queue.timer = undefined
     }
-    void this.#run(queue, calls, limits)
+    this.#run(queue, calls, limits)
   }
 
-  async #run(queue: Queue, calls: readonly Call[], limits: AppendLimits): Promise<void> {
+  #run(queue: Queue, calls: readonly Call[], limits: AppendLimits): void {
     const sets = calls.length === 1 ? calls[0]!.sets : calls.flatMap(call => call.sets)
     queue.scriptsUnderWay += 1
-    try {
-      const appending = this.#sets.append(queue.receiver, sets, limits)
-      this.#heldPolls?.wakeBehindAppend(queue.receiver)
-      const results = await appending
-      let from = 0
-      for (const call of calls) {
-        const to = from + call.sets.length
-        call.resolve(results.slice(from, to))
-        from = to
-      }
-    } catch (error) {
-      for (const { reject } of calls) reject(error)
-    }
+    this.#sets.append(queue.receiver, sets, limits).then(
+      results => {
+        let from = 0
+        for (const { sets, resolve } of calls) {
+          resolve(calls.length === 1 ? results : results.slice(from, from + sets.length))
+          from += sets.length
+        }
+        this.#goOn(queue)
+      },
+      error => {
+        for (const { reject } of calls) reject(error)
+        this.#goOn(queue)
+      },
+    )
+    this.#heldPolls?.wakeBehindAppend(queue.receiver)
+  }
+
+  #goOn(queue: Queue): void {
     queue.scriptsUnderWay -= 1
     if (queue.waiting.length > 0) this.#schedule(queue)
     else if (queue.scriptsUnderWay === 0) this.#queues.delete(queue.receiver)
