@@ -31,7 +31,7 @@ export interface LocalPublisher extends AsyncDisposable {
   publish(event: PublishEvent): Promise<Published>
   /** One outcome per event, in order. */
   publishBatch(events: readonly PublishEvent[]): Promise<readonly (Published | TransmitterError)[]>
-  /** Once what was published before is answered. */
+  /** Once what was published before is answered. What is published from now on is refused. */
   close(): Promise<void>
 }
 
@@ -80,16 +80,19 @@ export async function openPublisher({ producer, env = process.env }: LocalPublis
     )
     const underWay = new Set<Promise<unknown>>()
     opened.defer(async () => void (await Promise.allSettled(underWay)))
-    const follow = <Answer>(call: Promise<Answer>): Promise<Answer> => {
+    let closing: Promise<void> | undefined
+    const close = () => (closing ??= opened.disposeAsync())
+    const whileOpen = <Answer>(publish: () => Promise<Answer>): Promise<Answer> => {
+      if (closing !== undefined) {
+        return Promise.reject(new TransmitterError('store_unavailable', 'This publisher is closed.'))
+      }
+      const call = publish().finally(() => underWay.delete(call))
       underWay.add(call)
-      const forget = () => void underWay.delete(call)
-      call.then(forget, forget)
       return call
     }
-    const close = () => opened.disposeAsync()
     return {
-      publish: event => follow(publisher.publish(event, { name: producer })),
-      publishBatch: events => follow(publisher.publishAll(events, { name: producer })),
+      publish: event => whileOpen(() => publisher.publish(event, { name: producer })),
+      publishBatch: events => whileOpen(() => publisher.publishAll(events, { name: producer })),
       close,
       [Symbol.asyncDispose]: close,
     }

@@ -11,13 +11,17 @@ let depth: number | undefined
 
 export function atTurnsEnd(callback: () => void): void {
   if (depth === undefined) setImmediate(run, callback, 0)
-  else process.nextTick(run, callback, depth)
+  else whenSettled(run, callback, depth)
+}
+
+/** Node.js comes to a tick that a microtask asks for when no promise is left to settle. */
+function whenSettled<Args extends readonly unknown[]>(callback: (...args: Args) => void, ...args: Args): void {
+  queueMicrotask(() => process.nextTick(callback, ...args))
 }
 
 function run(callback: () => void, itsDepth: number): void {
   depth = itsDepth < DEPTH_MAX ? itsDepth + 1 : undefined
-  // Node.js comes to this tick when no promise is left to settle.
-  queueMicrotask(() => process.nextTick(close))
+  whenSettled(close)
   callback()
 }
 

@@ -4,6 +4,7 @@
  *
  * Each script is one step (append.lua), and the SETs of one call are in one script, in the order in which calls came. A
  * process that dies with some under way leaves what one call would have left: queued or not, and a repeated call tells.
+ * What a script fails of, all calls in it fail of: each is about the same log.
  */
 import type { AppendLimits, AppendResult, NewSet, SetStore } from '../store/set-store.ts'
 import { atTurnsEnd } from '../turn-end.ts'

@@ -1,7 +1,7 @@
 /**
  * Publishing: an event becomes one SET per receiver, signed once, appended to that receiver's log.
  *
- * Each delivery is an append of its own, so a call can be taken in part; what was queued stays queued, and the same call
+ * Each receiver's log is appended to by itself, so a call can be taken in part; what was queued stays queued, and the same call
  * made again completes it, because the jti of a delivery follows from producer, id and receiver.
  */
 import { randomBytes } from 'node:crypto'

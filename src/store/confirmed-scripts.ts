@@ -82,12 +82,15 @@ export class ConfirmedScripts {
 
   close(): void {
     this.#isClosed = true
-    for (const { lanes } of this.#shards.values()) for (const { redis } of lanes) redis.disconnect()
+    for (const { lanes, queue } of this.#shards.values()) {
+      for (const { reject } of queue.splice(0)) reject(ending())
+      for (const { redis } of lanes) redis.disconnect()
+    }
   }
 
   #submit(job: Job): void {
     if (this.#isClosed) {
-      job.reject(new TransmitterError('store_unavailable', 'This process is ending.', { retryAfterSeconds: 1 }))
+      job.reject(ending())
       return
     }
     const address = this.#topology.addressOf(job.keys[0] as string)
@@ -173,6 +176,10 @@ export class ConfirmedScripts {
       return false
     }
   }
+}
+
+function ending(): TransmitterError {
+  return new TransmitterError('store_unavailable', 'This process is ending.', { retryAfterSeconds: 1 })
 }
 
 /** @throws {TransmitterError} store_unavailable */

@@ -42,9 +42,14 @@ it('closes once what was published before is answered', async () => {
   const publish = (id: string) => publisher.publish({ ...event, id, receivers: ['r1'] })
   await publish('at once')
   const both = Promise.all([publish('under way'), publisher.publishBatch([{ ...event, id: 'batch' }])])
+  void publisher.close()
   await publisher.close()
   const [published, batch] = await both
   expect([published, ...batch]).toMatchObject(Array(2).fill({ deliveries: [{ status: 'queued' }] }))
+  await expect(publish('too late')).rejects.toMatchObject({
+    code: 'store_unavailable',
+    message: expect.stringContaining('closed'),
+  })
 })
 
 it('refuses to start without the Redis and the keys of the transmitter', async () => {

@@ -32,6 +32,30 @@ it('takes in what is put off meanwhile, behind all promises that settled, and be
   expect(notes).toEqual(['one promise', 'and another', 'put off', 'next'])
 })
 
+it('takes in what is put off at once behind promises that are settled later', async () => {
+  const notes = await happening(note => {
+    atTurnsEnd(() => {
+      const settled = Promise.withResolvers<void>()
+      atTurnsEnd(() => {
+        note('put off')
+        atTurnsEnd(() => note('and from that'))
+        void Promise.resolve().then(() => atTurnsEnd(() => note('and by a promise of that')))
+      })
+      void settled.promise.then(() => note('promise')).then(() => atTurnsEnd(() => note('put off by a promise')))
+      settled.resolve()
+    })
+    setImmediate(() => note('next'))
+  })
+  expect(notes).toEqual([
+    'promise',
+    'put off',
+    'put off by a promise',
+    'and from that',
+    'and by a promise of that',
+    'next',
+  ])
+})
+
 it('takes in what is put off from that, too, and then no more before another turn', async () => {
   const notes = await happening(note => {
     const again = (left: number) => {
