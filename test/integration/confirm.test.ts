@@ -1,7 +1,9 @@
 /** What a 202 and an acknowledgement wait for: CONFIRM. */
 import { afterAll, describe, expect, it } from 'vitest'
+import { ConfirmedScripts } from '../../src/store/confirmed-scripts.ts'
+import { parseRedisUrl } from '../../src/store/connection.ts'
 import { openLab } from '../support/feed.ts'
-import { connect, type PrivateRedis, startPrivateRedis } from '../support/redis.ts'
+import { connect, type PrivateRedis, startPrivateRedis, testPrefix } from '../support/redis.ts'
 import { startTransmitter } from '../support/transmitter.ts'
 import { until } from '../support/until.ts'
 
@@ -133,5 +135,17 @@ describe('fsynced', () => {
     await connect({}, server.url).acl('SETUSER', 'default', '-config')
     const start = startTransmitter({ REDIS_URL: server.url, CONFIRM: 'fsynced' })
     await expect(start).rejects.toThrow(/CONFIG GET/)
+  })
+})
+
+describe('scripts that replicas confirm', () => {
+  it('are refused once they are closed, and so is what waited for its turn', async () => {
+    const server = await startPrivateRedis()
+    const confirmed = new ConfirmedScripts(parseRedisUrl(server.url), 1)
+    const run = () => confirmed.run('trim', Array(4).fill(`{${testPrefix()}}`), [0, 0, 1])
+    const waiting = run()
+    confirmed.close()
+    const answers = await Promise.allSettled([waiting, run()])
+    expect(answers).toMatchObject(Array(2).fill({ status: 'rejected', reason: { code: 'store_unavailable' } }))
   })
 })
