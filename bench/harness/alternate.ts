@@ -53,7 +53,8 @@ export async function measure(
     }
   }
   const isHurried = setting.quick && bench.budgets.length === 0
-  const wanted = isHurried ? 1 : Math.min(rounds, bench.roundsMax ?? rounds)
+  const roundsMax = (setting.quick ? bench.quickRoundsMax : undefined) ?? bench.roundsMax ?? rounds
+  const wanted = isHurried ? 1 : Math.min(rounds, roundsMax)
   const samples: Sample[][] = sides.map(() => [])
   let disturbed = 0
   let repeats = setting.quick ? 1 : wanted

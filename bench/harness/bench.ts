@@ -34,6 +34,8 @@ export interface Bench {
   readonly warmUp?: boolean
   /** At most so many rounds, where one takes long or where the figure hardly varies. */
   readonly roundsMax?: number
+  /** Instead of it in quick mode. */
+  readonly quickRoundsMax?: number
   /** Ratios within a budget; without any the figures are only reported. */
   readonly budgets: readonly Budget[]
   open(setting: Setting): Promise<readonly Side[]>

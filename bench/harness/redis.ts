@@ -33,6 +33,8 @@ export async function startRedis(setting: Setting, extra: Record<string, string>
     'stream-node-max-bytes': '1024',
     // A rewrite of the log that starts in one side's window and not in the other's would decide the ratio.
     'auto-aof-rewrite-percentage': '0',
+    // A replica is sent its copy at once; Redis would wait five seconds for others that want one.
+    'repl-diskless-sync-delay': '0',
     ...extra,
   }
   const binary = await findServerBinary({ named: process.env.REDIS_SERVER_BIN || undefined })
