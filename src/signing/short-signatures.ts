@@ -5,6 +5,7 @@
 import { type KeyObject, sign } from 'node:crypto'
 import type { SigningAlg } from './algorithms.ts'
 import { derToRaw } from './ecdsa.ts'
+import type { SigningKey } from './key-ring.ts'
 
 export type ShortAlg = Exclude<SigningAlg, 'RS256' | 'PS256'>
 
@@ -14,12 +15,14 @@ const SIGN: Record<ShortAlg, (input: Buffer, key: KeyObject) => Buffer> = {
   EdDSA: (input, key) => sign(null, input, key),
 }
 
-export function isShort(alg: SigningAlg): alg is ShortAlg {
-  return alg in SIGN
+export type ShortKey = SigningKey & { readonly alg: ShortAlg }
+
+export function isShortKey(key: SigningKey): key is ShortKey {
+  return key.alg in SIGN
 }
 
-/** @param head the protected header, encoded. @returns a compact JWS. */
+/** @param head the protected header, and @param payload in base64url. @returns a compact JWS. */
 export function signShort(alg: ShortAlg, key: KeyObject, head: string, payload: string): string {
-  const input = `${head}.${Buffer.from(payload).toString('base64url')}`
+  const input = `${head}.${payload}`
   return `${input}.${SIGN[alg](Buffer.from(input, 'latin1'), key).toString('base64url')}`
 }

@@ -1,30 +1,36 @@
 /**
  * Claims in, compact JWS out. Source: RFC 8417 §2.3 (`typ`), RFC 7515 §7.1.
  *
- * Signatures that take no time are made on this thread, at the end of a turn of the event loop: what the requests of
- * the turn ask of Redis then follows in few writes. Many of them are made on a thread for it. RSA takes ten times as long, and goes to the thread
- * pool through jose.
+ * Signatures that take no time are shared between this thread and one for it. What the requests of a turn of the event
+ * loop want signed is offered to that thread as it comes, and what it has not begun by the turn's end is signed here: a busy
+ * process is spared most of it, and an idle one waits for nobody. What these requests ask of Redis then follows in few
+ * writes. Many at a time are left to the thread altogether, so that polls and publishing go on meanwhile. RSA takes ten
+ * times as long, and goes to the thread pool through jose.
  */
 
 import { availableParallelism } from 'node:os'
 import { CompactSign } from 'jose'
 import { atTurnsEnd } from '../turn-end.ts'
 import type { SigningKey } from './key-ring.ts'
-import { isShort, type ShortAlg, signShort } from './short-signatures.ts'
+import { headerOf, headOf } from './set-header.ts'
+import { fits, type Job } from './shared-jobs.ts'
+import { isShortKey, type ShortKey, signShort } from './short-signatures.ts'
 import { SigningThread } from './signing-thread.ts'
 
-/** Fewer are signed sooner than another thread has heard of them. */
+/** Fewer than so many are owed by the end of a turn. */
 export const MANY_SETS = 32
-/** About a millisecond's worth. */
+/** Signed here in a turn, of many: about a millisecond's worth. */
 const TOGETHER_MAX = 50
+/** So many that came in one turn are worth a thread, and so many more are worth waking it. */
+const THREAD_FROM = 3
 /** A thread that ended is replaced after so long. Until then all goes on without. */
 const RESTART_MS = 60_000
-
-type ShortKey = SigningKey & { readonly alg: ShortAlg }
 
 interface Waiting {
   readonly key: ShortKey
   readonly payload: string
+  /** What the thread was offered for it. */
+  job: Job | undefined
   readonly resolve: (token: string) => void
   readonly reject: (error: unknown) => void
 }
@@ -36,10 +42,15 @@ export interface SetSignerOptions {
 
 export class SetSigner {
   readonly #options: SetSignerOptions
-  /** In the order in which they were asked for; a few wait for no others. */
+  /** Owed by the end of this turn, in the order in which they were asked for. */
   readonly #few: Waiting[] = []
+  /** Neither signed nor given to the thread. */
   readonly #many: Waiting[] = []
+  /** Left to the thread. */
+  readonly #apart: Waiting[] = []
   #isScheduled = false
+  /** Of few, since the thread was last woken. */
+  #unannounced = 0
   #thread: SigningThread | undefined
   #restartAtMs = 0
   #isClosed = false
@@ -50,12 +61,20 @@ export class SetSigner {
 
   /** @param payload the claims as JSON. */
   sign(key: SigningKey, payload: string): Promise<string> {
-    return this.#sign(key, payload, this.#few)
+    if (!isShortKey(key)) return signSlowly(key, payload)
+    return new Promise((resolve, reject) => {
+      this.#few.push({ key, payload, job: this.#offer(key, payload), resolve, reject })
+      this.#schedule()
+    })
   }
 
   /** The same for each of `MANY_SETS` and more: they are signed apart, or a few in each turn of the event loop. */
   signAmongMany(key: SigningKey, payload: string): Promise<string> {
-    return this.#sign(key, payload, this.#many)
+    if (!isShortKey(key)) return signSlowly(key, payload)
+    return new Promise((resolve, reject) => {
+      this.#many.push({ key, payload, job: undefined, resolve, reject })
+      this.#schedule()
+    })
   }
 
   /** What is asked for from now on is signed on this thread. */
@@ -64,14 +83,16 @@ export class SetSigner {
     await this.#thread?.close()
   }
 
-  #sign(key: SigningKey, payload: string, waiting: Waiting[]): Promise<string> {
-    if (!hasShortAlg(key)) {
-      return new CompactSign(Buffer.from(payload)).setProtectedHeader(headerOf(key)).sign(key.key)
+  #offer(key: ShortKey, payload: string): Job | undefined {
+    if (this.#thread?.isReady !== true) return undefined
+    const job = this.#thread.offer(key, payload, false)
+    this.#unannounced += 1
+    // To wake it takes a call of the system: not for each, and not for one that is signed here before it is awake.
+    if (this.#unannounced === THREAD_FROM) {
+      this.#unannounced = 0
+      this.#thread.jobs.wake()
     }
-    return new Promise((resolve, reject) => {
-      waiting.push({ key, payload, resolve, reject })
-      this.#schedule()
-    })
+    return job
   }
 
   #schedule(): void {
@@ -82,92 +103,108 @@ export class SetSigner {
 
   readonly #signWaiting = (): void => {
     this.#isScheduled = false
-    this.#signHere(this.#few.splice(0))
+    this.#signFew()
     if (this.#many.length > 0) this.#signMany()
   }
 
+  #signFew(): void {
+    const few = this.#few.splice(0)
+    this.#unannounced = 0
+    if (few.length >= THREAD_FROM) this.#startThread()
+    const jobs = this.#thread?.jobs
+    const settle: (() => void)[] = new Array(few.length)
+    // From the newest, as the thread comes from the oldest.
+    for (let i = few.length - 1; i >= 0; i--) {
+      const { job } = few[i]!
+      if (job === undefined || jobs?.takeBack(job) !== false) settle[i] = signHere(few[i]!)
+    }
+    // What the thread is just about is signed twice rather than waited for: nobody knows whether it is on a processor.
+    for (const [i, waiting] of few.entries()) (settle[i] ?? settleWith(jobs!.collectNow(waiting.job!), waiting))()
+  }
+
   #signMany(): void {
-    const thread = this.#readyThread()
-    if (thread === undefined) {
-      this.#signHere(this.#many.splice(0, TOGETHER_MAX))
-      if (this.#many.length > 0 && !this.#isScheduled) {
-        // In the next turn, and not at the end of this one: others are to get theirs.
-        this.#isScheduled = true
-        setImmediate(this.#signWaiting)
+    this.#startThread()
+    const thread = this.#thread?.isReady === true ? this.#thread : undefined
+    let at = 0
+    for (let here = 0; at < this.#many.length && here < TOGETHER_MAX; at++) {
+      const waiting = this.#many[at]!
+      waiting.job = thread?.offer(waiting.key, waiting.payload, true)
+      if (waiting.job !== undefined) {
+        this.#apart.push(waiting)
+        continue
       }
+      // There is room again when some are done. For what is too long there is none.
+      if (this.#apart.length > 0 && fits(waiting.payload)) break
+      signHere(waiting)()
+      here += 1
+    }
+    this.#many.splice(0, at)
+    if (this.#apart.length > 0) {
+      this.#thread!.jobs.wake()
+      this.#thread!.hold(true)
+    } else if (this.#many.length > 0 && !this.#isScheduled) {
+      // In the next turn, and not at the end of this one: others are to get theirs.
+      this.#isScheduled = true
+      setImmediate(this.#signWaiting)
+    }
+  }
+
+  readonly #collectApart = (): void => {
+    const { jobs } = this.#thread!
+    // They are done in their order.
+    let done = 0
+    for (; done < this.#apart.length && !jobs.isUnderWay(this.#apart[done]!.job!); done++) {
+      const waiting = this.#apart[done]!
+      settleWith(jobs.collect(waiting.job!), waiting)()
+    }
+    this.#apart.splice(0, done)
+    if (this.#apart.length === 0) this.#thread!.hold(false)
+    if (this.#many.length > 0) this.#schedule()
+  }
+
+  /** By the first that has several to sign, and on a machine that can do two things at a time. */
+  #startThread(): void {
+    if (
+      this.#thread !== undefined ||
+      this.#isClosed ||
+      Date.now() < this.#restartAtMs ||
+      availableParallelism() === 1
+    ) {
       return
     }
-    for (const [key, all] of Map.groupBy(this.#many.splice(0), ({ key }) => key)) {
-      for (let from = 0; from < all.length; from += TOGETHER_MAX) {
-        void this.#signApart(thread, key, all.slice(from, from + TOGETHER_MAX))
-      }
-    }
-  }
-
-  #signHere(some: readonly Waiting[]): void {
-    for (const { key, payload, resolve, reject } of some) {
-      try {
-        resolve(signShort(key.alg, key.key, headOf(key), payload))
-      } catch (error) {
-        reject(error)
-      }
-    }
-  }
-
-  async #signApart(thread: SigningThread, key: ShortKey, some: readonly Waiting[]): Promise<void> {
-    const payloads = some.map(({ payload }) => payload)
     try {
-      const tokens = await thread.sign({ alg: key.alg, key: key.key, head: headOf(key), payloads })
-      if (tokens.length !== some.length) throw new Error('the signing thread did not sign what it was asked to')
-      for (const [i, { resolve }] of some.entries()) resolve(tokens[i]!)
-    } catch {
-      // The thread has ended, or has to, and a signature is owed all the same. Were one of these the cause, it is found
-      // on this thread.
-      void thread.close()
-      this.#many.push(...some)
-      this.#schedule()
+      this.#thread = new SigningThread({ onDone: this.#collectApart, onEnd: cause => this.#endThread(cause) })
+    } catch (cause) {
+      this.#endThread(cause as Error)
     }
-  }
-
-  /** Started by the first that has many to sign, and on a machine that can do two things at a time. */
-  #readyThread(): SigningThread | undefined {
-    if (
-      this.#thread === undefined &&
-      !this.#isClosed &&
-      Date.now() >= this.#restartAtMs &&
-      availableParallelism() > 1
-    ) {
-      try {
-        this.#thread = new SigningThread(cause => this.#endThread(cause))
-      } catch (cause) {
-        this.#endThread(cause as Error)
-      }
-    }
-    return this.#thread?.isReady === true ? this.#thread : undefined
   }
 
   #endThread(cause: Error): void {
     this.#thread = undefined
     this.#restartAtMs = Date.now() + RESTART_MS
+    // Signatures are owed all the same.
+    this.#many.unshift(...this.#apart.splice(0))
+    if (this.#many.length > 0) this.#schedule()
     if (!this.#isClosed) this.#options.onTrouble(cause)
   }
 }
 
-function hasShortAlg(key: SigningKey): key is ShortKey {
-  return isShort(key.alg)
+/** @returns what tells the one that waits. */
+function signHere(waiting: Waiting): () => void {
+  const { key, payload, resolve, reject } = waiting
+  try {
+    const token = signShort(key.alg, key.key, headOf(key), Buffer.from(payload).toString('base64url'))
+    return () => resolve(token)
+  } catch (error) {
+    return () => reject(error)
+  }
 }
 
-function headerOf({ alg, kid }: SigningKey): { alg: string; typ: string; kid: string } {
-  return { alg, typ: 'secevent+jwt', kid }
+/** @param token of the thread; undefined where this thread has to sign, or to find why it cannot be signed. */
+function settleWith(token: string | undefined, waiting: Waiting): () => void {
+  return token === undefined ? signHere(waiting) : () => waiting.resolve(token)
 }
 
-/** The protected header, encoded. */
-const heads = new WeakMap<SigningKey, string>()
-
-function headOf(key: SigningKey): string {
-  const known = heads.get(key)
-  if (known !== undefined) return known
-  const head = Buffer.from(JSON.stringify(headerOf(key))).toString('base64url')
-  heads.set(key, head)
-  return head
+function signSlowly(key: SigningKey, payload: string): Promise<string> {
+  return new CompactSign(Buffer.from(payload)).setProtectedHeader(headerOf(key)).sign(key.key)
 }

@@ -1,58 +1,62 @@
-/** A thread that signs many SETs at a time, so that polls and publishing go on meanwhile, on another core. */
+/**
+ * A thread that signs SETs on another core. It is given jobs through memory that it shares (shared-jobs.ts), and may fall
+ * behind or end: what it has not begun is taken back, and nobody has to wait for it.
+ */
 import type { KeyObject } from 'node:crypto'
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import type { ShortAlg } from './short-signatures.ts'
+import { headOf } from './set-header.ts'
+import { type Job, JobOffers } from './shared-jobs.ts'
+import type { ShortAlg, ShortKey } from './short-signatures.ts'
 
-export interface SigningJob {
+/** The thread sends word of what is awaited after so many, and when there is no more. */
+export const WORD_AFTER = 50
+
+export interface ThreadKey {
+  readonly id: number
   readonly alg: ShortAlg
   /** The threads share it; nothing is copied. */
   readonly key: KeyObject
   /** The protected header, encoded. */
   readonly head: string
-  readonly payloads: readonly string[]
 }
 
-export interface ThreadJob extends SigningJob {
-  readonly id: number
-}
-
-/** The first, with the id 0, says that the thread is ready. */
-export interface ThreadAnswer {
-  readonly id: number
-  readonly tokens: string[]
+export interface SigningThreadEvents {
+  /** Some of what is awaited is done. */
+  onDone(): void
+  /** Called once, however it ends. */
+  onEnd(cause: Error): void
 }
 
 export class SigningThread {
   readonly #worker: Worker
-  readonly #jobs = new Map<number, PromiseWithResolvers<string[]>>()
-  #lastId = 0
+  /** To collect what was offered, or take it back. */
+  readonly jobs = new JobOffers()
+  /** Of those sent, by key: some tens in the life of a process. */
+  readonly #ids = new Map<ShortKey, number>()
   #isReady = false
 
-  /** @param onEnd called once, however it ends. @throws {Error} where the process may have no threads. */
-  constructor(onEnd: (cause: Error) => void) {
+  /** @throws {Error} where the process may have no threads. */
+  constructor({ onDone, onEnd }: SigningThreadEvents) {
     // Beside this file, as TypeScript or compiled.
     this.#worker = new Worker(new URL(`./signing-thread-entry${extname(import.meta.url)}`, import.meta.url), {
       name: 'signing',
+      workerData: this.jobs.memory,
       // What a program loads ahead of everything is for its main thread, and so are the secrets in its environment.
       execArgv: [],
       env: {},
     })
     let cause = new Error('the signing thread has ended')
     this.#worker
-      .on('message', (answer: ThreadAnswer) => this.#take(answer))
+      .on('message', (word: 'ready' | 'done') => {
+        if (word === 'ready') this.#isReady = true
+        else onDone()
+      })
       .on('error', error => {
         cause = error as Error
       })
-      .on('messageerror', error => {
-        cause = error
-        void this.#worker.terminate()
-      })
       .on('exit', () => {
         this.#isReady = false
-        const jobs = [...this.#jobs.values()]
-        this.#jobs.clear()
-        for (const job of jobs) job.reject(cause)
         onEnd(cause)
       })
     this.#worker.unref()
@@ -63,26 +67,29 @@ export class SigningThread {
     return this.#isReady
   }
 
-  /** Only while it is ready. @returns compact JWSs, in order. Rejects when the thread ends: nothing was signed then. */
-  sign(job: SigningJob): Promise<string[]> {
-    const id = ++this.#lastId
-    this.#worker.postMessage({ ...job, id } satisfies ThreadJob)
-    const signed = Promise.withResolvers<string[]>()
-    this.#jobs.set(id, signed)
-    // The process does not end while somebody waits for it, and does as soon as nobody does.
-    if (this.#jobs.size === 1) this.#worker.ref()
-    return signed.promise
+  /**
+   * Only while it is ready. It may sleep on: `jobs.wake` says when to look.
+   * @param isAwaited `onDone` is called when it is done
+   * @returns undefined where there is no room for it.
+   */
+  offer(key: ShortKey, payload: string, isAwaited: boolean): Job | undefined {
+    let id = this.#ids.get(key)
+    if (id === undefined) {
+      id = this.#ids.size
+      this.#worker.postMessage({ id, alg: key.alg, key: key.key, head: headOf(key) } satisfies ThreadKey)
+      this.#ids.set(key, id)
+    }
+    return this.jobs.offer(id, payload, isAwaited)
+  }
+
+  /** @param isAwaited the process does not end meanwhile. */
+  hold(isAwaited: boolean): void {
+    if (isAwaited) this.#worker.ref()
+    else this.#worker.unref()
   }
 
   async close(): Promise<void> {
     this.#isReady = false
     await this.#worker.terminate()
-  }
-
-  #take({ id, tokens }: ThreadAnswer): void {
-    if (id === 0) this.#isReady = true
-    this.#jobs.get(id)?.resolve(tokens)
-    this.#jobs.delete(id)
-    if (this.#jobs.size === 0) this.#worker.unref()
   }
 }

@@ -6,11 +6,13 @@ import { decodeJwt } from 'jose'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { buildClaims } from '../../../src/protocol/set.ts'
 import { type KeyRing, openKeyRing, type SigningAlg } from '../../../src/signing/key-ring.ts'
+import { JobOffers } from '../../../src/signing/shared-jobs.ts'
 import { SetSigner } from '../../../src/signing/sign-set.ts'
 import { verifyOwnSet } from '../../../src/signing/verify-set.ts'
 import { until } from '../../support/until.ts'
 import { keysDir } from './keys-dir.ts'
 
+const source = (name: string) => JSON.stringify(new URL(`../../../src/signing/${name}.ts`, import.meta.url).href)
 const withThreads = it.runIf(availableParallelism() > 1)
 const newRing = async (alg: SigningAlg) => openKeyRing({ dir: await keysDir(), alg, generate: true })
 const claimsOf = (i: number) =>
@@ -32,6 +34,7 @@ beforeEach(() => {
   signer = new SetSigner({ onTrouble: cause => troubles.push(cause) })
 })
 afterEach(async () => {
+  vi.restoreAllMocks()
   await signer.close()
   process.off('worker', noteThread)
   threads.length = 0
@@ -51,15 +54,16 @@ async function signMany(rings: readonly KeyRing[], count: number): Promise<void>
 
 /** Signs until the thread takes part. */
 async function startThread(rings: readonly KeyRing[]) {
-  await signMany(rings, 60)
-  const thread = threads[0] as Worker
-  const sent = vi.spyOn(thread, 'postMessage')
+  const collected = vi.spyOn(JobOffers.prototype, 'collect')
   await until('the thread takes part', async () => {
     await signMany(rings, 60)
-    return sent.mock.calls.length > 0
+    return collected.mock.results.some(({ value }) => value !== undefined)
   })
-  return { thread, sent }
+  return { thread: threads[0] as Worker, collected }
 }
+
+const signed = ({ mock }: Awaited<ReturnType<typeof startThread>>['collected']) =>
+  mock.results.filter(({ value }) => value !== undefined).length
 
 it('one after the other needs no thread', async () => {
   const ring = await newRing('ES256')
@@ -69,18 +73,41 @@ it('one after the other needs no thread', async () => {
 
 withThreads('many are signed by one thread, each with its own key, and come back as asked', async () => {
   const rings = await Promise.all([newRing('ES256'), newRing('EdDSA'), newRing('ES256')])
-  const { sent } = await startThread(rings)
-  sent.mockClear()
-  await signMany(rings, 1000)
-  expect(sent.mock.calls.length).toBeGreaterThanOrEqual(20)
+  const { collected } = await startThread(rings)
+  collected.mockClear()
+  // More than there is room for at a time.
+  await signMany(rings, 1500)
+  expect(signed(collected)).toBe(1500)
+  expect(threads).toHaveLength(1)
+})
+
+withThreads('those of a turn are shared with the thread, and come back in the order they were asked for', async () => {
+  const rings = await Promise.all([newRing('ES256'), newRing('EdDSA')])
+  const { collected } = await startThread(rings)
+  collected.mockClear()
+  const takenBack = vi.spyOn(JobOffers.prototype, 'takeBack')
+  const order: number[] = []
+  const sign = async (_: unknown, i: number) => {
+    const ring = rings[i % rings.length] as KeyRing
+    const token = await signer.sign(ring.signingKey(), JSON.stringify(claimsOf(i)))
+    order.push(i)
+    expect(decodeJwt(token).jti).toBe(`e${i}`)
+    expect(await verifyOwnSet(token, ring.publicKeys())).toBe(true)
+  }
+  await until('both take part', async () => {
+    order.length = 0
+    await Promise.all(Array.from({ length: 60 }, sign))
+    expect(order).toEqual(Array.from({ length: 60 }, (_, i) => i))
+    return signed(collected) > 0 && takenBack.mock.results.some(({ value }) => value === true)
+  })
   expect(threads).toHaveLength(1)
 })
 
 withThreads('nothing is lost when the thread ends, and one word is said', async () => {
   const ring = await newRing('ES256')
-  const { thread, sent } = await startThread([ring])
-  sent.mockClear()
-  sent.mockImplementationOnce(() => void thread.terminate())
+  const { thread, collected } = await startThread([ring])
+  collected.mockClear()
+  collected.mockImplementationOnce(() => void thread.terminate())
   let turns = 0
   const count = () => {
     turns += 1
@@ -89,23 +116,30 @@ withThreads('nothing is lost when the thread ends, and one word is said', async 
   let turn = setImmediate(count)
   await signMany([ring], 1000)
   clearImmediate(turn)
-  expect(sent).toHaveBeenCalled()
+  expect(collected).toHaveBeenCalled()
+  expect(signed(collected)).toBeLessThan(1000)
   // Others get their turn meanwhile.
-  expect(turns).toBeGreaterThanOrEqual(20)
+  expect(turns).toBeGreaterThanOrEqual(10)
   await until('the end is told', () => troubles.length > 0)
   await signMany([ring], 100)
   expect(troubles).toHaveLength(1)
 })
 
-withThreads('one job that cannot be given to the thread leaves the others their own', async () => {
+withThreads('what is too long for the thread, or finds no room, is signed all the same', async () => {
   const ring = await newRing('ES256')
-  const { sent } = await startThread([ring])
-  sent.mockClear()
-  sent.mockImplementationOnce(() => {
-    throw new Error('it cannot be copied')
-  })
-  await signMany([ring], 1000)
-  expect(sent.mock.calls.length).toBeGreaterThan(1)
+  const { collected } = await startThread([ring])
+  collected.mockClear()
+  const long = JSON.stringify({ jti: 'long', text: 'ü'.repeat(4000) })
+  const key = ring.signingKey()
+  const asked = Array.from({ length: 1000 }, (_, i) =>
+    signer.signAmongMany(key, i % 10 === 0 ? long : '{"jti":"short"}'),
+  )
+  const few = [signer.sign(key, long), signer.sign(key, '{"jti":"short"}')]
+  const jtis = (await Promise.all([...asked, ...few])).map(token => decodeJwt(token).jti)
+  expect(jtis.filter(jti => jti === 'long')).toHaveLength(101)
+  expect(jtis.filter(jti => jti === 'short')).toHaveLength(901)
+  expect(signed(collected)).toBeGreaterThanOrEqual(900)
+  expect(signed(collected)).toBeLessThanOrEqual(901)
 })
 
 withThreads('a key that cannot sign is told of, and spoils no other', async () => {
@@ -114,9 +148,11 @@ withThreads('a key that cannot sign is told of, and spoils no other', async () =
   const other = await newRing('EdDSA')
   const misfit = { ...other.signingKey(), alg: 'ES256' as const }
   const failing = Array.from({ length: 60 }, (_, i) => signer.signAmongMany(misfit, JSON.stringify(claimsOf(i))))
+  failing.push(...Array.from({ length: 10 }, () => signer.sign(misfit, '{}')))
   const outcomes = Promise.allSettled(failing)
   await signMany([ring], 60)
   expect((await outcomes).every(({ status }) => status === 'rejected')).toBe(true)
+  expect(troubles).toEqual([])
 })
 
 withThreads('goes on without a thread once it is closed', async () => {
@@ -150,20 +186,19 @@ withThreads(
     const preload = 'data:text/javascript,console.log("loaded")'
     const program = `
     import { generateKeyPairSync } from 'node:crypto'
-    import { SetSigner } from ${JSON.stringify(new URL('../../../src/signing/sign-set.ts', import.meta.url).href)}
+    import { SetSigner } from ${source('sign-set')}
+    import { JobOffers } from ${source('shared-jobs')}
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
     const signer = new SetSigner({ onTrouble: console.log })
-    let posted = 0
-    process.on('worker', thread => {
-      const post = thread.postMessage
-      thread.postMessage = (...job) => {
-        posted += 1
-        post.apply(thread, job)
-      }
-    })
+    let collected = 0
+    const { collect } = JobOffers.prototype
+    JobOffers.prototype.collect = function (job) {
+      collected += 1
+      return collect.call(this, job)
+    }
     const key = { kid: 'k', alg: 'ES256', key: privateKey }
     const sign = (_, jti) => signer.signAmongMany(key, JSON.stringify({ jti }))
-    while (posted === 0) await Promise.all(Array.from({ length: 100 }, sign))
+    while (collected === 0) await Promise.all(Array.from({ length: 100 }, sign))
     console.log('signed')`
     const flags = ['--import', preload, '--input-type=module', '--eval', program]
     const { stdout } = await promisify(execFile)(process.execPath, flags)
@@ -174,7 +209,7 @@ withThreads(
 withThreads('goes on without a thread where the process may have none', async () => {
   const program = `
     import { generateKeyPairSync } from 'node:crypto'
-    import { SetSigner } from ${JSON.stringify(new URL('../../../src/signing/sign-set.ts', import.meta.url).href)}
+    import { SetSigner } from ${source('sign-set')}
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
     const troubles = []
     const signer = new SetSigner({ onTrouble: cause => troubles.push(cause.code) })
