@@ -213,7 +213,7 @@ export class Publisher {
       const part = Promise.all(made)
       // What fails is told at the end; until then nobody listens to it.
       part.catch(() => undefined)
-      await Promise.allSettled(parts.slice(-1))
+      if (parts.length > 0) await Promise.allSettled(parts.slice(-1))
       parts.push(part)
     }
     const signed = (await Promise.all(parts)).flat()

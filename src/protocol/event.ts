@@ -49,8 +49,8 @@ export function validateEvent(event: unknown): Fault[] {
   if (event.sub_id !== undefined && isObject(event.sub_id)) faults.push(...validateSubject(event.sub_id, '/sub_id'))
   if (isObject(event.events)) {
     for (const type of Object.keys(event.events)) {
-      const at = pointer('/events', type)
-      if (!isUri(type)) faults.push({ at, message: 'is not named by a URI' })
+      const at = () => pointer('/events', type)
+      if (!isUri(type)) faults.push({ at: at(), message: 'is not named by a URI' })
       const data = event.events[type]
       if (isObject(data)) faults.push(...eventTypeFaults(type, data, event.sub_id, at))
     }

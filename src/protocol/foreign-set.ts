@@ -109,7 +109,7 @@ function claimsFaults(claims: Record<string, unknown>, audience: string | readon
     if (!isUri(type)) faults.push({ at, message: 'is not named by a URI' })
     if (!isObject(events[type])) faults.push({ at, message: 'is not an object' })
     // It speaks of the stream it arrives by, which is ours.
-    const reserved = reservedTypeFault(type, at)
+    const reserved = reservedTypeFault(type, () => at)
     if (reserved !== undefined) faults.push(reserved)
   }
   return faults

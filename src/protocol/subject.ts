@@ -21,8 +21,8 @@ const texts: Check = value =>
     : 'is not a non-empty array of non-empty strings'
 
 /** The members of each simple format: all required, and no others allowed (RFC 9493 §3) unless it is in `OPEN`. */
-const FORMATS: ReadonlyMap<string, Readonly<Record<string, Check>>> = new Map(
-  Object.entries({
+const FORMATS: ReadonlyMap<string, ReadonlyMap<string, Check>> = new Map(
+  Object.entries<Record<string, Check>>({
     account: { uri: matching(/^acct:[^@\s]+@[^@\s]+$/i, 'an acct URI') },
     did: { url: matching(/^did:[a-z0-9]+:[^\s]+$/, 'a DID URL') },
     email: { email: matching(/^[^\s]+@[^\s@]+$/, 'an email address') },
@@ -34,7 +34,7 @@ const FORMATS: ReadonlyMap<string, Readonly<Record<string, Check>>> = new Map(
     jwt_id: { iss: text, jti: text },
     saml_assertion_id: { issuer: text, assertion_id: text },
     'ip-addresses': { 'ip-addresses': texts },
-  } satisfies Record<string, Record<string, Check>>),
+  }).map(([format, members]) => [format, new Map(Object.entries(members))]),
 )
 
 /** SCIM's events may add attributes that identify the resource. */
@@ -70,14 +70,14 @@ function simpleFaults(subject: Record<string, unknown>, at: string): Fault[] {
     .map(name => ({ at: pointer(at, name), message: 'is null or empty' }))
 }
 
-function memberFaults(subject: Record<string, unknown>, members: Readonly<Record<string, Check>>, at: string): Fault[] {
+function memberFaults(subject: Record<string, unknown>, members: ReadonlyMap<string, Check>, at: string): Fault[] {
   const faults: Fault[] = []
-  for (const [name, check] of Object.entries(members)) {
+  for (const [name, check] of members) {
     const message = Object.hasOwn(subject, name) ? check(subject[name]) : 'is required by its format'
     if (message !== undefined) faults.push({ at: pointer(at, name), message })
   }
   for (const name of Object.keys(subject)) {
-    if (name === 'format' || Object.hasOwn(members, name)) continue
+    if (name === 'format' || members.has(name)) continue
     if (!OPEN.has(subject.format)) faults.push({ at: pointer(at, name), message: 'is not a member of its format' })
     else if (isEmpty(subject[name])) faults.push({ at: pointer(at, name), message: 'is null or empty' })
   }
@@ -86,7 +86,7 @@ function memberFaults(subject: Record<string, unknown>, members: Readonly<Record
 
 function aliasesFaults(subject: Record<string, unknown>, at: string): Fault[] {
   const list: Check = value => (Array.isArray(value) && value.length > 0 ? undefined : 'is not a non-empty array')
-  const faults = memberFaults(subject, { identifiers: list }, at)
+  const faults = memberFaults(subject, new Map([['identifiers', list]]), at)
   if (!Array.isArray(subject.identifiers)) return faults
   const place = pointer(at, 'identifiers')
   return faults.concat(

@@ -17,21 +17,32 @@ const checks: ReadonlyMap<string, { schema: TSchema; check: TypeCheck<TSchema> }
   ]),
 )
 
-export function reservedTypeFault(type: string, at: string): Fault | undefined {
-  return type.startsWith(RESERVED) ? { at, message: 'is a type that only the transmitter itself may state' } : undefined
+/** @param at where it is: a JSON pointer, made when there is something to be said of it. */
+export function reservedTypeFault(type: string, at: () => string): Fault | undefined {
+  return type.startsWith(RESERVED)
+    ? { at: at(), message: 'is a type that only the transmitter itself may state' }
+    : undefined
 }
 
-/** @param subject the top-level `sub_id`, which the older place inside the event stands in for. */
-export function eventTypeFaults(type: string, data: Record<string, unknown>, subject: unknown, at: string): Fault[] {
+/**
+ * @param subject the top-level `sub_id`, which the older place inside the event stands in for.
+ * @param at where the event is: a JSON pointer
+ */
+export function eventTypeFaults(
+  type: string,
+  data: Record<string, unknown>,
+  subject: unknown,
+  at: () => string,
+): Fault[] {
   const reserved = reservedTypeFault(type, at)
   if (reserved !== undefined) return [reserved]
   const known = checks.get(type)
   if (known === undefined) return []
-  const faults = known.check.Check(data) ? [] : schemaFaults(known.schema, data, at)
+  const faults = known.check.Check(data) ? [] : schemaFaults(known.schema, data, at())
   if (ABOUT_AN_IDENTIFIER.has(type)) {
     const identifier = subject ?? data.subject
     if (!isObject(identifier) || !IDENTIFIER_FORMATS.has(identifier.format)) {
-      faults.push({ at, message: 'needs a subject of format email or phone_number' })
+      faults.push({ at: at(), message: 'needs a subject of format email or phone_number' })
     }
   }
   return faults
