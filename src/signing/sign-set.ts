@@ -22,7 +22,7 @@ export const MANY_SETS = 32
 /** Signed here in a turn, of many: about a millisecond's worth. */
 const TOGETHER_MAX = 50
 /** So many that came in one turn are worth a thread, and so many more are worth waking it. */
-const THREAD_FROM = 3
+const THREAD_FROM = 5
 /** A thread that ended is replaced after so long. Until then all goes on without. */
 const RESTART_MS = 60_000
 

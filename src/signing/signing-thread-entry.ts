@@ -2,7 +2,7 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { JobQueue } from './shared-jobs.ts'
 import { signShort } from './short-signatures.ts'
-import { type ThreadKey, WORD_AFTER } from './signing-thread.ts'
+import { keep, type ThreadKey, WORD_AFTER } from './signing-thread.ts'
 
 const port = parentPort!
 const queue = new JobQueue(workerData as SharedArrayBuffer)
@@ -24,7 +24,7 @@ for (;;) {
   if (job === undefined) queue.sleep(offers)
 }
 
-/** A key is sent ahead of the first job that names it. */
+/** A key is sent ahead of the first job that names it. One that was forgotten since fails the job. */
 function keyOf(id: number): ThreadKey {
   for (;;) {
     const known = keys.get(id)
@@ -32,6 +32,6 @@ function keyOf(id: number): ThreadKey {
     const received = receiveMessageOnPort(port)
     if (received === undefined) throw new Error('a key that was not sent')
     const key = received.message as ThreadKey
-    keys.set(key.id, key)
+    keep(keys, key.id, key)
   }
 }

@@ -9,6 +9,8 @@ import { headOf } from './set-header.ts'
 import { type Job, JobOffers } from './shared-jobs.ts'
 import type { ShortAlg, ShortKey } from './short-signatures.ts'
 
+/** More than sign at a time. The others are forgotten, here and there, so that none outlives its retirement for long. */
+export const KEYS_MAX = 8
 /** The thread sends word of what is awaited after so many, and when there is no more. */
 export const WORD_AFTER = 50
 
@@ -32,8 +34,9 @@ export class SigningThread {
   readonly #worker: Worker
   /** To collect what was offered, or take it back. */
   readonly jobs = new JobOffers()
-  /** Of those sent, by key: some tens in the life of a process. */
+  /** Of the keys that were sent last. */
   readonly #ids = new Map<ShortKey, number>()
+  #lastId = 0
   #isReady = false
 
   /** @throws {Error} where the process may have no threads. */
@@ -75,9 +78,9 @@ export class SigningThread {
   offer(key: ShortKey, payload: string, isAwaited: boolean): Job | undefined {
     let id = this.#ids.get(key)
     if (id === undefined) {
-      id = this.#ids.size
+      id = ++this.#lastId
       this.#worker.postMessage({ id, alg: key.alg, key: key.key, head: headOf(key) } satisfies ThreadKey)
-      this.#ids.set(key, id)
+      keep(this.#ids, key, id)
     }
     return this.jobs.offer(id, payload, isAwaited)
   }
@@ -91,5 +94,15 @@ export class SigningThread {
   async close(): Promise<void> {
     this.#isReady = false
     await this.#worker.terminate()
+  }
+}
+
+/** Adds to what is kept of keys, the newest `KEYS_MAX` of them. */
+export function keep<Key, Value>(kept: Map<Key, Value>, key: Key, value: Value): void {
+  kept.set(key, value)
+  if (kept.size <= KEYS_MAX) return
+  for (const [oldest] of kept) {
+    kept.delete(oldest)
+    return
   }
 }

@@ -8,6 +8,7 @@ import { buildClaims } from '../../../src/protocol/set.ts'
 import { type KeyRing, openKeyRing, type SigningAlg } from '../../../src/signing/key-ring.ts'
 import { JobOffers } from '../../../src/signing/shared-jobs.ts'
 import { SetSigner } from '../../../src/signing/sign-set.ts'
+import { KEYS_MAX } from '../../../src/signing/signing-thread.ts'
 import { verifyOwnSet } from '../../../src/signing/verify-set.ts'
 import { until } from '../../support/until.ts'
 import { keysDir } from './keys-dir.ts'
@@ -153,6 +154,21 @@ withThreads('a key that cannot sign is told of, and spoils no other', async () =
   await signMany([ring], 60)
   expect((await outcomes).every(({ status }) => status === 'rejected')).toBe(true)
   expect(troubles).toEqual([])
+})
+
+withThreads('signs with many keys, one after the other and again, and keeps the newest alone', async () => {
+  const rings = await Promise.all(Array.from({ length: 2 * KEYS_MAX + 1 }, () => newRing('EdDSA')))
+  const { thread, collected } = await startThread(rings.slice(0, 1))
+  collected.mockClear()
+  const sent = vi.spyOn(thread, 'postMessage')
+  const rounds = [...rings, ...rings]
+  for (const ring of rounds) await signMany([ring], 40)
+  expect(signed(collected)).toBe(40 * rounds.length)
+  expect(sent).toHaveBeenCalledTimes(rounds.length - 1)
+  await signMany(rings.slice(-KEYS_MAX), 400)
+  expect(sent).toHaveBeenCalledTimes(rounds.length - 1)
+  // More than the thread keeps, all at a time: what it has forgotten is signed all the same.
+  await signMany(rings, 400)
 })
 
 withThreads('goes on without a thread once it is closed', async () => {
