@@ -213,7 +213,8 @@ export class Publisher {
       const part = Promise.all(made)
       // What fails is told at the end; until then nobody listens to it.
       part.catch(() => undefined)
-      if (parts.length > 0) await Promise.allSettled(parts.slice(-1))
+      const before = parts.at(-1)
+      if (before !== undefined) await Promise.allSettled([before])
       parts.push(part)
     }
     const signed = (await Promise.all(parts)).flat()

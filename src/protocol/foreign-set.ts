@@ -105,11 +105,11 @@ function claimsFaults(claims: Record<string, unknown>, audience: string | readon
     return faults
   }
   for (const type of Object.keys(events)) {
-    const at = pointer('claims/events', type)
-    if (!isUri(type)) faults.push({ at, message: 'is not named by a URI' })
-    if (!isObject(events[type])) faults.push({ at, message: 'is not an object' })
+    const at = () => pointer('claims/events', type)
+    if (!isUri(type)) faults.push({ at: at(), message: 'is not named by a URI' })
+    if (!isObject(events[type])) faults.push({ at: at(), message: 'is not an object' })
     // It speaks of the stream it arrives by, which is ours.
-    const reserved = reservedTypeFault(type, () => at)
+    const reserved = reservedTypeFault(type, at)
     if (reserved !== undefined) faults.push(reserved)
   }
   return faults

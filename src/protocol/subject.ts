@@ -84,9 +84,11 @@ function memberFaults(subject: Record<string, unknown>, members: ReadonlyMap<str
   return faults
 }
 
+const list: Check = value => (Array.isArray(value) && value.length > 0 ? undefined : 'is not a non-empty array')
+const ALIASES: ReadonlyMap<string, Check> = new Map([['identifiers', list]])
+
 function aliasesFaults(subject: Record<string, unknown>, at: string): Fault[] {
-  const list: Check = value => (Array.isArray(value) && value.length > 0 ? undefined : 'is not a non-empty array')
-  const faults = memberFaults(subject, new Map([['identifiers', list]]), at)
+  const faults = memberFaults(subject, ALIASES, at)
   if (!Array.isArray(subject.identifiers)) return faults
   const place = pointer(at, 'identifiers')
   return faults.concat(

@@ -24,7 +24,7 @@ const WORDS_BEFORE = 1
 const STATE = 0
 const LENGTH = 1
 const KEY = 2
-const AWAITED = 3
+const SENDS_WORD = 3
 const WORDS = 4
 
 const TEXTS_FROM = (WORDS_BEFORE + PLACES * WORDS) * Int32Array.BYTES_PER_ELEMENT
@@ -50,7 +50,7 @@ abstract class SharedJobs {
 
   /** @returns whether the step was made: false, when the other thread was first. */
   protected step(job: Job, from: number, to: number): boolean {
-    return Atomics.compareExchange(this.words, wordsOf(job) + STATE, from, to) === from
+    return Atomics.compareExchange(this.words, firstWordOf(job) + STATE, from, to) === from
   }
 }
 
@@ -67,18 +67,18 @@ export class JobOffers extends SharedJobs {
 
   /**
    * Nobody is woken for it.
-   * @param isAwaited the thread sends word when it is done
+   * @param sendsWord the thread sends word when it is done
    * @returns undefined where there is no room: for so long a payload, or for now.
    */
-  offer(key: number, payload: string, isAwaited: boolean): Job | undefined {
+  offer(key: number, payload: string, sendsWord: boolean): Job | undefined {
     const job = this.#next
     const { words } = this
-    const at = wordsOf(job)
+    const at = firstWordOf(job)
     if (!fits(payload) || Atomics.load(words, at + STATE) !== FREE) return undefined
     this.#next = (job + 1) % PLACES
     words[at + LENGTH] = this.texts.write(payload, job * TEXT_BYTES, TEXT_BYTES, 'utf8')
     words[at + KEY] = key
-    words[at + AWAITED] = isAwaited ? 1 : 0
+    words[at + SENDS_WORD] = sendsWord ? 1 : 0
     Atomics.store(words, at + STATE, READY)
     Atomics.add(words, OFFERS, 1)
     return job
@@ -94,13 +94,13 @@ export class JobOffers extends SharedJobs {
   }
 
   isUnderWay(job: Job): boolean {
-    const state = Atomics.load(this.words, wordsOf(job) + STATE)
+    const state = Atomics.load(this.words, firstWordOf(job) + STATE)
     return state === READY || state === BEGUN
   }
 
   /** Of one that is no longer under way. @returns the token; undefined where it could not be signed. */
   collect(job: Job): string | undefined {
-    const at = wordsOf(job)
+    const at = firstWordOf(job)
     const from = job * TEXT_BYTES
     const isDone = Atomics.load(this.words, at + STATE) === DONE
     const token = isDone ? this.texts.toString('latin1', from, from + this.words[at + LENGTH]!) : undefined
@@ -119,20 +119,20 @@ export class JobQueue extends SharedJobs {
   #next = 0
 
   /**
-   * One job, from the oldest.
+   * One job: mostly the oldest, but newer ones may have come into places that it has passed.
    * @param sign is given the payload in base64url; what it throws is a failure of the job.
-   * @returns whether somebody awaits it; undefined where there was none.
+   * @returns whether word is to be sent of it; undefined where there was none.
    */
-  doOne(sign: (key: number, payload: string) => string): { isAwaited: boolean } | undefined {
+  doOne(sign: (key: number, payload: string) => string): { sendsWord: boolean } | undefined {
     for (let i = 0; i < PLACES; i++) {
       const job = (this.#next + i) % PLACES
-      if (Atomics.load(this.words, wordsOf(job) + STATE) !== READY || !this.step(job, READY, BEGUN)) continue
+      if (Atomics.load(this.words, firstWordOf(job) + STATE) !== READY || !this.step(job, READY, BEGUN)) continue
       this.#next = (job + 1) % PLACES
-      const at = wordsOf(job)
-      const isAwaited = this.words[at + AWAITED] === 1
+      const at = firstWordOf(job)
+      const sendsWord = this.words[at + SENDS_WORD] === 1
       const isSigned = this.#sign(job, sign)
       if (!this.step(job, BEGUN, isSigned ? DONE : FAILED)) Atomics.store(this.words, at + STATE, FREE)
-      return { isAwaited }
+      return { sendsWord }
     }
     return undefined
   }
@@ -148,7 +148,7 @@ export class JobQueue extends SharedJobs {
   }
 
   #sign(job: Job, sign: (key: number, payload: string) => string): boolean {
-    const at = wordsOf(job)
+    const at = firstWordOf(job)
     const from = job * TEXT_BYTES
     try {
       const token = sign(this.words[at + KEY]!, this.texts.toString('base64url', from, from + this.words[at + LENGTH]!))
@@ -162,7 +162,7 @@ export class JobQueue extends SharedJobs {
   }
 }
 
-function wordsOf(job: Job): number {
+function firstWordOf(job: Job): number {
   return WORDS_BEFORE + job * WORDS
 }
 

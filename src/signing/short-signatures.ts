@@ -21,7 +21,7 @@ export function isShortKey(key: SigningKey): key is ShortKey {
   return key.alg in SIGN
 }
 
-/** @param head the protected header, and @param payload in base64url. @returns a compact JWS. */
+/** The protected header and the payload are in base64url. @returns a compact JWS. */
 export function signShort(alg: ShortAlg, key: KeyObject, head: string, payload: string): string {
   const input = `${head}.${payload}`
   return `${input}.${SIGN[alg](Buffer.from(input, 'latin1'), key).toString('base64url')}`

@@ -1,5 +1,5 @@
 /**
- * Claims in, compact JWS out. Source: RFC 8417 §2.3 (`typ`), RFC 7515 §7.1.
+ * Claims in, compact JWS out. Source: RFC 7515 §7.1.
  *
  * Signatures that take no time are shared between this thread and one for it. What the requests of a turn of the event
  * loop want signed is offered to that thread as it comes, and what it has not begun by the turn's end is signed here: a busy
@@ -17,11 +17,11 @@ import { fits, type Job } from './shared-jobs.ts'
 import { isShortKey, type ShortKey, signShort } from './short-signatures.ts'
 import { SigningThread } from './signing-thread.ts'
 
-/** Fewer than so many are owed by the end of a turn. */
+/** So many take half a millisecond to sign, which others would wait for. Fewer are owed by the end of a turn. */
 export const MANY_SETS = 32
 /** Signed here in a turn, of many: about a millisecond's worth. */
 const TOGETHER_MAX = 50
-/** So many that came in one turn are worth a thread, and so many more are worth waking it. */
+/** So many in one turn are worth a thread, and waking it each time that so many more have come (docs/performance.md). */
 const THREAD_FROM = 5
 /** A thread that ended is replaced after so long. Until then all goes on without. */
 const RESTART_MS = 60_000
@@ -49,7 +49,7 @@ export class SetSigner {
   /** Left to the thread. */
   readonly #apart: Waiting[] = []
   #isScheduled = false
-  /** Of few, since the thread was last woken. */
+  /** Of the few of this turn, since the thread was last woken. */
   #unannounced = 0
   #thread: SigningThread | undefined
   #restartAtMs = 0
@@ -112,8 +112,8 @@ export class SetSigner {
     this.#unannounced = 0
     if (few.length >= THREAD_FROM) this.#startThread()
     const jobs = this.#thread?.jobs
-    const settle: (() => void)[] = new Array(few.length)
-    // From the newest, as the thread comes from the oldest.
+    const settle: ((() => void) | undefined)[] = new Array(few.length)
+    // From the newest, as the thread mostly comes from the oldest.
     for (let i = few.length - 1; i >= 0; i--) {
       const { job } = few[i]!
       if (job === undefined || jobs?.takeBack(job) !== false) settle[i] = signHere(few[i]!)
@@ -151,7 +151,7 @@ export class SetSigner {
 
   readonly #collectApart = (): void => {
     const { jobs } = this.#thread!
-    // They are done in their order.
+    // They are mostly done in their order. Those that are done before one that is not are collected with it.
     let done = 0
     for (; done < this.#apart.length && !jobs.isUnderWay(this.#apart[done]!.job!); done++) {
       const waiting = this.#apart[done]!
@@ -162,12 +162,12 @@ export class SetSigner {
     if (this.#many.length > 0) this.#schedule()
   }
 
-  /** By the first that has several to sign, and on a machine that can do two things at a time. */
+  /** Called by all that have several to sign. Only on a machine that can do two things at a time. */
   #startThread(): void {
     if (
       this.#thread !== undefined ||
       this.#isClosed ||
-      Date.now() < this.#restartAtMs ||
+      performance.now() < this.#restartAtMs ||
       availableParallelism() === 1
     ) {
       return
@@ -181,7 +181,7 @@ export class SetSigner {
 
   #endThread(cause: Error): void {
     this.#thread = undefined
-    this.#restartAtMs = Date.now() + RESTART_MS
+    this.#restartAtMs = performance.now() + RESTART_MS
     // Signatures are owed all the same.
     this.#many.unshift(...this.#apart.splice(0))
     if (this.#many.length > 0) this.#schedule()

@@ -1,30 +1,16 @@
 /**
- * A thread that signs SETs on another core. It is given jobs through memory that it shares (shared-jobs.ts), and may fall
- * behind or end: what it has not begun is taken back, and nobody has to wait for it.
+ * A thread that signs SETs on another core. It is given jobs through memory that it shares (shared-jobs.ts), so that it
+ * may fall behind: what it has not begun is taken back. What is left to it is done when it says so, or when it has ended.
  */
-import type { KeyObject } from 'node:crypto'
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { headOf } from './set-header.ts'
 import { type Job, JobOffers } from './shared-jobs.ts'
-import type { ShortAlg, ShortKey } from './short-signatures.ts'
-
-/** More than sign at a time. The others are forgotten, here and there, so that none outlives its retirement for long. */
-export const KEYS_MAX = 8
-/** The thread sends word of what is awaited after so many, and when there is no more. */
-export const WORD_AFTER = 50
-
-export interface ThreadKey {
-  readonly id: number
-  readonly alg: ShortAlg
-  /** The threads share it; nothing is copied. */
-  readonly key: KeyObject
-  /** The protected header, encoded. */
-  readonly head: string
-}
+import type { ShortKey } from './short-signatures.ts'
+import { keep, type ThreadKey } from './thread-keys.ts'
 
 export interface SigningThreadEvents {
-  /** Some of what is awaited is done. */
+  /** Some of the jobs that send word are done. */
   onDone(): void
   /** Called once, however it ends. */
   onEnd(cause: Error): void
@@ -32,12 +18,13 @@ export interface SigningThreadEvents {
 
 export class SigningThread {
   readonly #worker: Worker
-  /** To collect what was offered, or take it back. */
+  /** To wake it, and to collect what was offered or take it back. */
   readonly jobs = new JobOffers()
   /** Of the keys that were sent last. */
   readonly #ids = new Map<ShortKey, number>()
   #lastId = 0
   #isReady = false
+  #isClosing = false
 
   /** @throws {Error} where the process may have no threads. */
   constructor({ onDone, onEnd }: SigningThreadEvents) {
@@ -52,7 +39,7 @@ export class SigningThread {
     let cause = new Error('the signing thread has ended')
     this.#worker
       .on('message', (word: 'ready' | 'done') => {
-        if (word === 'ready') this.#isReady = true
+        if (word === 'ready') this.#isReady = !this.#isClosing
         else onDone()
       })
       .on('error', error => {
@@ -72,37 +59,39 @@ export class SigningThread {
 
   /**
    * Only while it is ready. It may sleep on: `jobs.wake` says when to look.
-   * @param isAwaited `onDone` is called when it is done
+   * @param sendsWord `onDone` is called when it is done
    * @returns undefined where there is no room for it.
    */
-  offer(key: ShortKey, payload: string, isAwaited: boolean): Job | undefined {
-    let id = this.#ids.get(key)
-    if (id === undefined) {
-      id = ++this.#lastId
-      this.#worker.postMessage({ id, alg: key.alg, key: key.key, head: headOf(key) } satisfies ThreadKey)
-      keep(this.#ids, key, id)
-    }
-    return this.jobs.offer(id, payload, isAwaited)
+  offer(key: ShortKey, payload: string, sendsWord: boolean): Job | undefined {
+    const id = this.#ids.get(key) ?? this.#send(key)
+    return id === undefined ? undefined : this.jobs.offer(id, payload, sendsWord)
   }
 
-  /** @param isAwaited the process does not end meanwhile. */
-  hold(isAwaited: boolean): void {
-    if (isAwaited) this.#worker.ref()
+  #send(key: ShortKey): number | undefined {
+    const id = ++this.#lastId
+    try {
+      this.#worker.postMessage({ id, alg: key.alg, key: key.key, head: headOf(key) } satisfies ThreadKey)
+    } catch {
+      // It cannot be sent, and this thread has it.
+      return undefined
+    }
+    keep(this.#ids, key, id)
+    // It reads what it was sent when it is awake.
+    this.jobs.wake()
+    return id
+  }
+
+  /** @param isOwed the process does not end meanwhile. */
+  hold(isOwed: boolean): void {
+    // Then its end is waited for, and its last word may come before.
+    if (this.#isClosing) return
+    if (isOwed) this.#worker.ref()
     else this.#worker.unref()
   }
 
   async close(): Promise<void> {
     this.#isReady = false
+    this.#isClosing = true
     await this.#worker.terminate()
-  }
-}
-
-/** Adds to what is kept of keys, the newest `KEYS_MAX` of them. */
-export function keep<Key, Value>(kept: Map<Key, Value>, key: Key, value: Value): void {
-  kept.set(key, value)
-  if (kept.size <= KEYS_MAX) return
-  for (const [oldest] of kept) {
-    kept.delete(oldest)
-    return
   }
 }

@@ -26,7 +26,7 @@ export function reservedTypeFault(type: string, at: () => string): Fault | undef
 
 /**
  * @param subject the top-level `sub_id`, which the older place inside the event stands in for.
- * @param at where the event is: a JSON pointer
+ * @param at where the event is: a JSON pointer, made when there is something to be said of it
  */
 export function eventTypeFaults(
   type: string,

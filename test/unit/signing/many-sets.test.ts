@@ -8,7 +8,7 @@ import { buildClaims } from '../../../src/protocol/set.ts'
 import { type KeyRing, openKeyRing, type SigningAlg } from '../../../src/signing/key-ring.ts'
 import { JobOffers } from '../../../src/signing/shared-jobs.ts'
 import { SetSigner } from '../../../src/signing/sign-set.ts'
-import { KEYS_MAX } from '../../../src/signing/signing-thread.ts'
+import { KEYS_MAX } from '../../../src/signing/thread-keys.ts'
 import { verifyOwnSet } from '../../../src/signing/verify-set.ts'
 import { until } from '../../support/until.ts'
 import { keysDir } from './keys-dir.ts'
@@ -104,6 +104,51 @@ withThreads('those of a turn are shared with the thread, and come back in the or
   expect(threads).toHaveLength(1)
 })
 
+withThreads('several in a turn are worth a thread, and waking it: fewer are not', async () => {
+  const ring = await newRing('ES256')
+  const wake = vi.spyOn(JobOffers.prototype, 'wake')
+  const turn = (count: number) =>
+    Promise.all(Array.from({ length: count }, (_, i) => signer.sign(ring.signingKey(), JSON.stringify(claimsOf(i)))))
+  for (let i = 0; i < 20; i++) await turn(4)
+  expect(threads).toEqual([])
+  await until('the thread is woken', async () => {
+    await turn(5)
+    return wake.mock.calls.length > 1
+  })
+  expect(threads).toHaveLength(1)
+  wake.mockClear()
+  for (let i = 0; i < 20; i++) await turn(4)
+  expect(wake).not.toHaveBeenCalled()
+})
+
+withThreads('a thread that ended is replaced after a minute', async () => {
+  const ring = await newRing('ES256')
+  const { thread } = await startThread([ring])
+  await thread.terminate()
+  await signMany([ring], 100)
+  expect(threads).toHaveLength(1)
+  const now = performance.now.bind(performance)
+  vi.spyOn(performance, 'now').mockImplementation(() => now() + 60_000)
+  await signMany([ring], 100)
+  expect(threads).toHaveLength(2)
+  expect(troubles).toHaveLength(1)
+})
+
+withThreads('a key that cannot be sent to the thread signs without it', async () => {
+  const ring = await newRing('ES256')
+  const { thread, collected } = await startThread([ring])
+  collected.mockClear()
+  const sent = vi.spyOn(thread, 'postMessage').mockImplementation(() => {
+    throw new Error('it cannot be copied')
+  })
+  const other = await newRing('ES256')
+  await signMany([other], 100)
+  const token = await signer.sign(other.signingKey(), JSON.stringify(claimsOf(0)))
+  expect(await verifyOwnSet(token, other.publicKeys())).toBe(true)
+  expect(sent).toHaveBeenCalled()
+  expect(signed(collected)).toBe(0)
+})
+
 withThreads('nothing is lost when the thread ends, and one word is said', async () => {
   const ring = await newRing('ES256')
   const { thread, collected } = await startThread([ring])
@@ -168,7 +213,9 @@ withThreads('signs with many keys, one after the other and again, and keeps the 
   await signMany(rings.slice(-KEYS_MAX), 400)
   expect(sent).toHaveBeenCalledTimes(rounds.length - 1)
   // More than the thread keeps, all at a time: what it has forgotten is signed all the same.
+  collected.mockClear()
   await signMany(rings, 400)
+  expect(signed(collected)).toBeLessThan(400)
 })
 
 withThreads('goes on without a thread once it is closed', async () => {
@@ -194,6 +241,7 @@ it('leaves turns to others where there is no thread', async () => {
   await Promise.all(Array.from({ length: 300 }, () => signer.signAmongMany(ring.signingKey(), payload)))
   isSigning = false
   expect(turns).toBeGreaterThanOrEqual(6)
+  expect(threads).toEqual([])
 })
 
 withThreads(
@@ -221,6 +269,61 @@ withThreads(
     expect(stdout).toBe('loaded\nsigned\n')
   },
 )
+
+withThreads('a thread that has nothing to do keeps no process from its end', async () => {
+  const program = `
+    import { generateKeyPairSync } from 'node:crypto'
+    import { SetSigner } from ${source('sign-set')}
+    import { JobOffers } from ${source('shared-jobs')}
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const signer = new SetSigner({ onTrouble: console.log })
+    const key = { kid: 'k', alg: 'ES256', key: privateKey }
+    let offered = 0
+    const { offer } = JobOffers.prototype
+    JobOffers.prototype.offer = function (...asked) {
+      offered += 1
+      return offer.apply(this, asked)
+    }
+    while (offered === 0) await Promise.all(Array.from({ length: 10 }, () => signer.sign(key, '{}')))
+    console.log('signed')`
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program])
+  expect(stdout).toBe('signed\n')
+})
+
+withThreads('is closed before the process ends, also when the last word of the thread comes meanwhile', async () => {
+  const program = `
+    import { generateKeyPairSync } from 'node:crypto'
+    import { SetSigner } from ${source('sign-set')}
+    import { JobOffers } from ${source('shared-jobs')}
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const signer = new SetSigner({ onTrouble: console.log })
+    const key = { kid: 'k', alg: 'ES256', key: privateKey }
+    const sign = (_, jti) => signer.signAmongMany(key, JSON.stringify({ jti }))
+    let collected = 0
+    let underWay = []
+    const { collect, isUnderWay } = JobOffers.prototype
+    JobOffers.prototype.collect = function (job) {
+      collected += 1
+      return collect.call(this, job)
+    }
+    while (collected === 0) await Promise.all(Array.from({ length: 40 }, sign))
+    const { offer } = JobOffers.prototype
+    let jobs
+    JobOffers.prototype.offer = function (...asked) {
+      jobs = this
+      const job = offer.apply(this, asked)
+      underWay.push(job)
+      return job
+    }
+    const tokens = Array.from({ length: 40 }, sign)
+    await new Promise(setImmediate)
+    while (underWay.some(job => isUnderWay.call(jobs, job)));
+    await signer.close()
+    console.log(new Set(await Promise.all(tokens)).size)`
+  const flags = ['--input-type=module', '--eval', program]
+  const { stdout } = await promisify(execFile)(process.execPath, flags)
+  expect(stdout).toBe('40\n')
+})
 
 withThreads('goes on without a thread where the process may have none', async () => {
   const program = `

@@ -1,3 +1,4 @@
+import { Worker } from 'node:worker_threads'
 import { expect, it } from 'vitest'
 import { fits, type Job, JobOffers, JobQueue } from '../../../src/signing/shared-jobs.ts'
 
@@ -8,15 +9,15 @@ function bothSides() {
 }
 const sign = (key: number, payload: string) => `${key}.${payload}`
 const encoded = (payload: string) => Buffer.from(payload).toString('base64url')
-const offered = (offers: JobOffers, payload: string, isAwaited = false) => offers.offer(7, payload, isAwaited) as Job
+const offered = (offers: JobOffers, payload: string, sendsWord = false) => offers.offer(7, payload, sendsWord) as Job
 
 it('does jobs from the oldest, with the key of each and the payload as UTF-8', () => {
   const { offers, queue } = bothSides()
   const jobs = ['{}', '{"text":"Größe 🔐"}', ''].map((payload, key) => offers.offer(key, payload, key === 1) as Job)
-  expect(queue.doOne(sign)).toEqual({ isAwaited: false })
+  expect(queue.doOne(sign)).toEqual({ sendsWord: false })
   expect(jobs.map(job => offers.isUnderWay(job))).toEqual([false, true, true])
-  expect(queue.doOne(sign)).toEqual({ isAwaited: true })
-  expect(queue.doOne(sign)).toEqual({ isAwaited: false })
+  expect(queue.doOne(sign)).toEqual({ sendsWord: true })
+  expect(queue.doOne(sign)).toEqual({ sendsWord: false })
   expect(queue.doOne(sign)).toBeUndefined()
   expect(jobs.map(job => offers.collect(job))).toEqual([
     `0.${encoded('{}')}`,
@@ -62,7 +63,7 @@ it('says of a job that fails that it could not be signed, and goes on with the n
     queue.doOne(() => {
       throw new Error('no such key')
     }),
-  ).toEqual({ isAwaited: true })
+  ).toEqual({ sendsWord: true })
   queue.doOne(sign)
   expect(jobs.map(job => offers.collect(job))).toEqual([undefined, `7.${encoded('b')}`])
 })
@@ -70,9 +71,9 @@ it('says of a job that fails that it could not be signed, and goes on with the n
 it('has room for a payload by its bytes, and for its token', () => {
   const { offers, queue } = bothSides()
   const longest = (character: string) => {
-    let text = ''
-    while (fits(text + character)) text += character
-    return text
+    let length = 1
+    while (length < 10_000 && fits(character.repeat(length + 1))) length += 1
+    return character.repeat(length)
   }
   expect(Buffer.byteLength(longest('a'))).toBeGreaterThan(5000)
   for (const payload of [longest('a'), longest('ü'), longest('🔐')]) {
@@ -86,11 +87,29 @@ it('has room for a payload by its bytes, and for its token', () => {
   expect(offers.collect(job)).toBeUndefined()
 })
 
-it('does not sleep when something was offered since it looked', () => {
+it('does not sleep when something was offered since it looked', async () => {
   const { offers, queue } = bothSides()
-  const { offers: seen } = queue
+  const program = `
+    import { parentPort, workerData } from 'node:worker_threads'
+    import { JobQueue } from ${JSON.stringify(new URL('../../../src/signing/shared-jobs.ts', import.meta.url).href)}
+    const queue = new JobQueue(workerData.memory)
+    queue.sleep(workerData.offers)
+    parentPort.postMessage('awake')`
+  const seen = queue.offers
   offered(offers, 'a')
-  // Would never return otherwise: there is no other thread to wake this one.
-  queue.sleep(seen)
-  expect(queue.doOne(sign)).toBeDefined()
+  // Nobody wakes it.
+  const url = new URL(`data:text/javascript,${encodeURIComponent(program)}`)
+  const sleeper = new Worker(url, { workerData: { memory: offers.memory, offers: seen } })
+  try {
+    const awake = await new Promise((resolve, reject) => {
+      const limit = setTimeout(reject, 4000, new Error('it sleeps'))
+      sleeper.once('error', reject).once('message', word => {
+        clearTimeout(limit)
+        resolve(word)
+      })
+    })
+    expect(awake).toBe('awake')
+  } finally {
+    await sleeper.terminate()
+  }
 })
