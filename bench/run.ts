@@ -84,6 +84,7 @@ if (options.list) {
   process.exit()
 }
 process.once('SIGINT', () => process.exit(130))
+process.once('SIGTERM', () => process.exit(143))
 
 const say = (text: string) => process.stderr.isTTY && process.stderr.write(`\r\x1b[K${text}`)
 const results: BenchResult[] = []

@@ -13,6 +13,8 @@ import { verifyOwnSet } from '../../../src/signing/verify-set.ts'
 import { until } from '../../support/until.ts'
 import { keysDir } from './keys-dir.ts'
 
+/** Ends it, should it go on for ever. */
+const run = (flags: string[]) => promisify(execFile)(process.execPath, flags, { timeout: 10_000 })
 const source = (name: string) => JSON.stringify(new URL(`../../../src/signing/${name}.ts`, import.meta.url).href)
 const withThreads = it.runIf(availableParallelism() > 1)
 const newRing = async (alg: SigningAlg) => openKeyRing({ dir: await keysDir(), alg, generate: true })
@@ -265,7 +267,7 @@ withThreads(
     while (collected === 0) await Promise.all(Array.from({ length: 100 }, sign))
     console.log('signed')`
     const flags = ['--import', preload, '--input-type=module', '--eval', program]
-    const { stdout } = await promisify(execFile)(process.execPath, flags)
+    const { stdout } = await run(flags)
     expect(stdout).toBe('loaded\nsigned\n')
   },
 )
@@ -286,7 +288,7 @@ withThreads('a thread that has nothing to do keeps no process from its end', asy
     }
     while (offered === 0) await Promise.all(Array.from({ length: 10 }, () => signer.sign(key, '{}')))
     console.log('signed')`
-  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program])
+  const { stdout } = await run(['--input-type=module', '--eval', program])
   expect(stdout).toBe('signed\n')
 })
 
@@ -321,7 +323,7 @@ withThreads('is closed before the process ends, also when the last word of the t
     await signer.close()
     console.log(new Set(await Promise.all(tokens)).size)`
   const flags = ['--input-type=module', '--eval', program]
-  const { stdout } = await promisify(execFile)(process.execPath, flags)
+  const { stdout } = await run(flags)
   expect(stdout).toBe('40\n')
 })
 
@@ -336,6 +338,6 @@ withThreads('goes on without a thread where the process may have none', async ()
     const tokens = await Promise.all(Array.from({ length: 100 }, (_, jti) => signer.signAmongMany(key, JSON.stringify({ jti }))))
     console.log(new Set(tokens).size, troubles.join())`
   const flags = ['--permission', '--allow-fs-read=*', '--input-type=module', '--eval', program]
-  const { stdout } = await promisify(execFile)(process.execPath, flags)
+  const { stdout } = await run(flags)
   expect(stdout).toBe('100 ERR_ACCESS_DENIED\n')
 })
