@@ -2,8 +2,8 @@
  * Claims in, compact JWS out. Source: RFC 7515 §7.1.
  *
  * Signatures that take no time are shared between this thread and one for it. What the requests of a turn of the event
- * loop want signed is offered to that thread as it comes, and what it has not begun by the turn's end is signed here: a busy
- * process is spared most of it, and an idle one waits for nobody. What these requests ask of Redis then follows in few
+ * loop want signed is offered to that thread, some at a time, and what it has not begun by the turn's end is signed here: a
+ * busy process is spared most of it, and an idle one waits for nobody. What these requests ask of Redis then follows in few
  * writes. Many at a time are left to the thread altogether, so that polls and publishing go on meanwhile. RSA takes ten
  * times as long, and goes to the thread pool through jose.
  */
@@ -21,7 +21,7 @@ import { SigningThread } from './signing-thread.ts'
 export const MANY_SETS = 32
 /** Signed here in a turn, of many: about a millisecond's worth. */
 const TOGETHER_MAX = 50
-/** So many in one turn are worth a thread, and waking it each time that so many more have come (docs/performance.md). */
+/** So many in one turn are worth a thread, and are offered to it at a time (docs/performance.md). */
 const THREAD_FROM = 5
 /** A thread that ended is replaced after so long. Until then all goes on without. */
 const RESTART_MS = 60_000
@@ -49,8 +49,6 @@ export class SetSigner {
   /** Left to the thread. */
   readonly #apart: Waiting[] = []
   #isScheduled = false
-  /** Of the few of this turn, since the thread was last woken. */
-  #unannounced = 0
   #thread: SigningThread | undefined
   #restartAtMs = 0
   #isClosed = false
@@ -63,7 +61,8 @@ export class SetSigner {
   sign(key: SigningKey, payload: string): Promise<string> {
     if (!isShortKey(key)) return signSlowly(key, payload)
     return new Promise((resolve, reject) => {
-      this.#few.push({ key, payload, job: this.#offer(key, payload), resolve, reject })
+      this.#few.push({ key, payload, job: undefined, resolve, reject })
+      if (this.#few.length % THREAD_FROM === 0) this.#offerFew()
       this.#schedule()
     })
   }
@@ -83,16 +82,14 @@ export class SetSigner {
     await this.#thread?.close()
   }
 
-  #offer(key: ShortKey, payload: string): Job | undefined {
-    if (this.#thread?.isReady !== true) return undefined
-    const job = this.#thread.offer(key, payload, false)
-    this.#unannounced += 1
-    // To wake it takes a call of the system: not for each, and not for one that is signed here before it is awake.
-    if (this.#unannounced === THREAD_FROM) {
-      this.#unannounced = 0
-      this.#thread.jobs.wake()
+  /** The last that came. To offer them and to wake the thread costs more than it saves, if it is not for several. */
+  #offerFew(): void {
+    if (this.#thread?.isReady !== true) return
+    for (let i = this.#few.length - THREAD_FROM; i < this.#few.length; i++) {
+      const waiting = this.#few[i]!
+      waiting.job = this.#thread.offer(waiting.key, waiting.payload, false)
     }
-    return job
+    this.#thread.jobs.wake()
   }
 
   #schedule(): void {
@@ -109,7 +106,6 @@ export class SetSigner {
 
   #signFew(): void {
     const few = this.#few.splice(0)
-    this.#unannounced = 0
     if (few.length >= THREAD_FROM) this.#startThread()
     const jobs = this.#thread?.jobs
     const settle: ((() => void) | undefined)[] = new Array(few.length)
