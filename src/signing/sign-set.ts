@@ -147,7 +147,7 @@ export class SetSigner {
 
   readonly #collectApart = (): void => {
     const { jobs } = this.#thread!
-    // They are mostly done in their order. Those that are done before one that is not are collected with it.
+    // They are mostly done in their order. One that was done out of it waits for those before, of which word comes as well.
     let done = 0
     for (; done < this.#apart.length && !jobs.isUnderWay(this.#apart[done]!.job!); done++) {
       const waiting = this.#apart[done]!
