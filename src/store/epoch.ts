@@ -4,6 +4,7 @@
  */
 import type { Client } from './connection.ts'
 import { storeFailure } from './failures.ts'
+import { GatheringRedis } from './gathering-redis.ts'
 import type { Keys } from './keys.ts'
 
 export interface Change {
@@ -37,10 +38,19 @@ export class Epoch {
 
   /** @returns what changed since `version`, or 'everything' when that is more than a cache should follow one by one. */
   async since(version: string): Promise<{ version: string; changes: readonly Change[] | 'everything' }> {
-    const answer = await this.#redis.xread('COUNT', READ_MAX, 'STREAMS', this.#keys.epoch, version).catch(storeFailure)
-    const entries = answer?.[0]?.[1] ?? []
+    const entries = await this.#entriesAfter(version)
     if (entries.length >= READ_MAX) return { version: await this.latest(), changes: 'everything' }
     const changes = entries.map(([, fields]) => ({ kind: fields[1] as Change['kind'], id: fields[3] ?? '' }))
     return { version: entries.at(-1)?.[0] ?? version, changes }
+  }
+
+  /** Asked in each turn in which events are published. Not by XREAD, whose reply is another in the newer protocol. */
+  async #entriesAfter(version: string): Promise<[id: string, fields: string[]][]> {
+    const { epoch } = this.#keys
+    if (this.#redis instanceof GatheringRedis) {
+      const reply = await this.#redis.ask(['XRANGE', epoch, `(${version}`, '+', 'COUNT', READ_MAX])
+      return reply as [id: string, fields: string[]][]
+    }
+    return this.#redis.xrange(epoch, `(${version}`, '+', 'COUNT', READ_MAX).catch(storeFailure)
   }
 }

@@ -1,14 +1,16 @@
 /**
- * A connection for what many requests ask at a time. A few scripts of one turn of the event loop leave in one write: each
+ * A connection for what many requests ask at a time. A few calls of one turn of the event loop leave in one write: each
  * command of ioredis is a write of its own, and with it a system call, which showed as a sixth of a poll. No more than a
  * few, so that Redis begins while the next requests are read; whatever else is sent leaves at once, behind them. And pages
  * are handed past the parser (see page-framing.ts).
  */
 import { type Command, Redis, type RedisOptions } from 'ioredis'
 import { atTurnsEnd } from '../turn-end.ts'
+import { CommandCall } from './command-call.ts'
 import { OneBufferConnector } from './one-buffer-connector.ts'
 import { PageBuffers } from './page-buffers.ts'
 import { PageFraming, type ScriptReplies } from './page-framing.ts'
+import { RequestCall } from './request-call.ts'
 import { type ScriptArgument, ScriptCall, type ScriptText } from './script-call.ts'
 
 /** With all of a turn in one write, Redis and this process worked in turns: a fifth less was handed out at one a page. */
@@ -21,13 +23,13 @@ interface Watch {
 }
 
 export class GatheringRedis extends Redis {
-  /** Of scripts that are in ioredis' queue already, and the stream that they are to be written to. */
+  /** Of calls that are in ioredis' queue already, and the stream that they are to be written to. */
   #text = ''
   #encoding: 'latin1' | 'utf8' = 'latin1'
   #stream: Redis['stream'] | undefined
   #gathered = 0
   /** Calls that are not settled, in the order of their deadlines. */
-  readonly #open = new Set<ScriptCall>()
+  readonly #open = new Set<RequestCall>()
   #timer: NodeJS.Timeout | undefined
   readonly #timeoutMs: number
   /** Scripts whose text is on its way: others that need it are sent behind it. */
@@ -35,20 +37,22 @@ export class GatheringRedis extends Redis {
   readonly #on = {
     forgotten: (call: ScriptCall) => {
       if (!this.#taught.has(call.script)) {
-        call.isWhole = true
+        call.sendWhole()
         this.#taught.set(call.script, call)
       }
       this.#send(call)
     },
-    settled: (call: ScriptCall) => {
+    settled: (call: RequestCall) => {
       this.#open.delete(call)
-      if (call.isWhole && this.#taught.get(call.script) === call) this.#taught.delete(call.script)
+      if (call instanceof ScriptCall && call.isWhole && this.#taught.get(call.script) === call) {
+        this.#taught.delete(call.script)
+      }
     },
   }
 
   /** As ioredis answers the first of its queue. */
   readonly #scripts: ScriptReplies = {
-    isFor: after => this.commandQueue.peekAt(after)?.command instanceof ScriptCall,
+    isFor: after => this.commandQueue.peekAt(after)?.command instanceof RequestCall,
     take: reply => void this.commandQueue.shift()?.command.resolve(reply),
   }
 
@@ -84,7 +88,18 @@ export class GatheringRedis extends Redis {
     args: readonly ScriptArgument[],
     onLate?: (reply: unknown) => void,
   ): Promise<unknown> {
-    const call = new ScriptCall(script, keys, args, performance.now() + this.#timeoutMs, this.#on, onLate)
+    return this.#begin(new ScriptCall(script, keys, args, performance.now() + this.#timeoutMs, this.#on, onLate))
+  }
+
+  /**
+   * @param words of a command whose reply is the same in both versions of the protocol.
+   * @throws as `run` does
+   */
+  ask(words: readonly [string, ...(string | number)[]]): Promise<unknown> {
+    return this.#begin(new CommandCall(words, performance.now() + this.#timeoutMs, this.#on))
+  }
+
+  #begin(call: RequestCall): Promise<unknown> {
     this.#open.add(call)
     this.#timer ??= setTimeout(this.#giveUp, this.#timeoutMs).unref()
     this.#send(call)
@@ -98,20 +113,20 @@ export class GatheringRedis extends Redis {
       return command.promise
     }
     // Sent again after a broken connection: a poll that nobody waits for any more would hand out SETs to nobody.
-    if (command instanceof ScriptCall && !command.isOpen) return command.promise
+    if (command instanceof RequestCall && !command.isOpen) return command.promise
     this.#write() // Those are ahead of it in ioredis' queue.
     return super.sendCommand(command, stream)
   }
 
-  #send(call: ScriptCall): void {
+  #send(call: RequestCall): void {
     const { stream } = this
     if (this.status !== 'ready' || stream?.writable !== true) {
       super.sendCommand(call as unknown as Command)
       return
     }
-    if (this.#stream !== stream) this.#begin(stream)
+    if (this.#stream !== stream) this.#gatherFor(stream)
     this.#text += call.toWritable()
-    if (!call.isAscii || call.isWhole) this.#encoding = 'utf8'
+    if (!call.isAscii) this.#encoding = 'utf8'
     this.commandQueue.push({
       command: call as unknown as Command,
       stream: undefined as never,
@@ -123,7 +138,7 @@ export class GatheringRedis extends Redis {
     if (this.#gathered === GATHERED_MAX) this.#write()
   }
 
-  #begin(stream: Redis['stream']): void {
+  #gatherFor(stream: Redis['stream']): void {
     // What was meant for another stream is lost with it, and ioredis sends it again.
     this.#text = ''
     this.#encoding = 'latin1'
