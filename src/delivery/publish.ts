@@ -7,7 +7,7 @@
 import { randomBytes } from 'node:crypto'
 import { type Fault, TransmitterError } from '../errors.ts'
 import { type PublishEvent, validateEvent } from '../protocol/event.ts'
-import { buildClaims, deriveJti, deriveTxn, eventDigest, roundToe } from '../protocol/set.ts'
+import { ClaimsText, deriveJti, deriveTxn } from '../protocol/set.ts'
 import type { KeyRing } from '../signing/key-ring.ts'
 import { MANY_SETS, type SetSigner } from '../signing/sign-set.ts'
 import type { Receiver } from '../store/receiver-store.ts'
@@ -226,28 +226,27 @@ export class Publisher {
     if (item.isTooLarge) return undefined
     const { keys, signer, limitsOf } = this.#deps
     const { signingAlg, toeRoundMs } = limitsOf(receiver)
-    const { toe } = item.event
-    const claims = buildClaims({
+    const claims = new ClaimsText({
       issuer: this.#options.issuer,
       audience: receiver.audience,
       jti,
       iatSeconds: Math.floor(Date.now() / 1000),
-      event: toe === undefined ? item.event : { ...item.event, toe: roundToe(toe, toeRoundMs) },
+      event: item.event,
       txn: item.event.txn ?? deriveTxn(producer.name, item.id),
+      toeRoundMs,
     })
-    const payload = JSON.stringify(claims)
+    const { payload } = claims
     // A JWS is longer than its payload in base64url. What cannot fit is not signed, for many receivers least of all.
     if (Math.ceil((Buffer.byteLength(payload) * 4) / 3) > this.#options.setBytesMax) {
       item.isTooLarge = true
       return undefined
     }
     const key = keys.signingKey(signingAlg)
-    const set = await (isAmongMany ? signer.signAmongMany(key, payload) : signer.sign(key, payload))
+    const signing = isAmongMany ? signer.signAmongMany(key, payload) : signer.sign(key, payload)
+    // Meanwhile. Nobody can repeat an id that was made up, so nothing of it needs to be compared later.
+    const digest = item.isIdGiven ? claims.digest() : ''
+    const set = await signing
     if (set.length > this.#options.setBytesMax) item.isTooLarge = true
-    const { iat: _iat, ...said } = claims
-    // Of what was stated: a rounding that was changed meanwhile makes no other event of it. Nobody can repeat an id that
-    // was made up, so nothing of it needs to be compared later.
-    const digest = item.isIdGiven ? eventDigest(toe === undefined ? said : { ...said, toe }) : ''
     return { planned, set: { jti, set, digest, repeatable: item.isIdGiven } }
   }
 

@@ -96,7 +96,7 @@ export function stableJson(value: unknown): string {
 }
 
 /** @returns true if `JSON.stringify` writes the members of every object in the order of their names. */
-function isInOrder(value: unknown): boolean {
+export function isInOrder(value: unknown): boolean {
   if (typeof value !== 'object') return JSON_LEAVES.has(typeof value)
   if (value === null) return true
   if (Array.isArray(value)) return value.every(isInOrder)

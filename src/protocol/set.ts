@@ -4,46 +4,70 @@
  */
 import { hash } from 'node:crypto'
 import type { PublishEvent } from './event.ts'
-import { stableJson } from './json.ts'
-
-export interface SetClaims {
-  readonly iss: string
-  /** Seconds since the epoch, whole. */
-  readonly iat: number
-  readonly jti: string
-  readonly aud: string | readonly string[]
-  readonly txn?: string
-  readonly toe?: number
-  readonly sub?: string
-  readonly sub_id?: Readonly<Record<string, unknown>>
-  readonly events: Readonly<Record<string, Readonly<Record<string, unknown>>>>
-}
+import { isInOrder, stableJson } from './json.ts'
 
 export interface ClaimsInput {
   readonly issuer: string
   readonly audience: string | readonly string[]
   readonly jti: string
+  /** Seconds since the epoch, whole. */
   readonly iatSeconds: number
   readonly event: Pick<PublishEvent, 'events' | 'sub' | 'sub_id' | 'toe'>
   readonly txn: string | undefined
+  /** What the receiver is told of `toe` is rounded down to so many milliseconds; 0 is not. */
+  readonly toeRoundMs: number
 }
 
-export function buildClaims({ issuer, audience, jti, iatSeconds, event, txn }: ClaimsInput): SetClaims {
-  return {
-    iss: issuer,
-    iat: iatSeconds,
-    jti,
-    aud: audience,
-    ...(txn === undefined ? {} : { txn }),
-    ...(event.toe === undefined ? {} : { toe: event.toe }),
-    ...(event.sub === undefined ? {} : { sub: event.sub }),
-    ...(event.sub_id === undefined ? {} : { sub_id: event.sub_id }),
-    events: event.events,
+/**
+ * The claims of a SET as text. They are written once: in the order of their names, so that what the producer said, of which
+ * there is a digest, is the same text without the time of issuance.
+ */
+export class ClaimsText {
+  readonly #input: ClaimsInput
+  /** Up to where `iat` belongs, and from there on. */
+  readonly #before: string
+  readonly #behind: string
+
+  constructor(input: ClaimsInput) {
+    const { audience: aud, event } = input
+    this.#input = input
+    this.#before = JSON.stringify({ aud, events: event.events }).slice(0, -1)
+    this.#behind = membersBehind(input, event.toe)
+  }
+
+  /** What is signed. */
+  get payload(): string {
+    const { iatSeconds, event, toeRoundMs } = this.#input
+    const toe = event.toe === undefined ? undefined : roundToe(event.toe, toeRoundMs)
+    const behind = toe === event.toe ? this.#behind : membersBehind(this.#input, toe)
+    return `${this.#before},"iat":${iatSeconds},${behind}`
+  }
+
+  /**
+   * Of what the producer said, without the time of issuance and the signature: tells a repeat from another SET. A rounding of
+   * `toe` that was changed meanwhile makes no other of it.
+   */
+  digest(): string {
+    const { events, sub_id } = this.#input.event
+    const isWrittenInOrder = isInOrder(events) && (sub_id === undefined || isInOrder(sub_id))
+    return first128Bits(`event ${isWrittenInOrder ? `${this.#before},${this.#behind}` : this.#inOrder()}`)
+  }
+
+  #inOrder(): string {
+    const { issuer: iss, audience: aud, jti, event, txn } = this.#input
+    const { events, sub, sub_id, toe } = event
+    return stableJson({ aud, events, iss, jti, sub, sub_id, toe, txn })
   }
 }
 
+/** Those whose names come after `iat`. */
+function membersBehind({ issuer: iss, jti, event, txn }: ClaimsInput, toe: number | undefined): string {
+  const { sub, sub_id } = event
+  return JSON.stringify({ iss, jti, sub, sub_id, toe, txn }).slice(1)
+}
+
 /** The time of an event, told roughly: two receivers cannot then find out by it that they know the same (RFC 8417 §6). */
-export function roundToe(toeSeconds: number, roundMs: number): number {
+function roundToe(toeSeconds: number, roundMs: number): number {
   return roundMs === 0 ? toeSeconds : (Math.floor((toeSeconds * 1000) / roundMs) * roundMs) / 1000
 }
 
@@ -61,20 +85,19 @@ export function deriveTxn(producer: string, id: string): string {
   return `t${digest128('txn', producer, id)}`
 }
 
-/** What the producer said, without the time of issuance and the signature: tells a repeat from another SET. */
-export function eventDigest(claims: Omit<SetClaims, 'iat'>): string {
-  const { iss, jti, aud, txn, toe, sub, sub_id, events } = claims
-  return digest128('event', stableJson({ aud, events, iss, jti, sub, sub_id, toe, txn }))
-}
-
-/** The same for a SET issued elsewhere: it is kept byte for byte, so its bytes are what was said. */
+/** Of a SET issued elsewhere: it is kept byte for byte, so its bytes are what was said. */
 export function tokenDigest(token: string): string {
   return digest128('token', token)
 }
 
 /** An array of strings has one JSON text and no other array has it, so no two inputs are run together. */
 function digest128(...parts: string[]): string {
-  const sha256 = hash('sha256', JSON.stringify(parts), 'base64url')
+  return first128Bits(JSON.stringify(parts))
+}
+
+/** Of the SHA-256 of a text. */
+function first128Bits(text: string): string {
+  const sha256 = hash('sha256', text, 'base64url')
   // 21 digits and two bits of the next. To cut bytes off a buffer and to write those takes twice as long as the hash.
   return sha256.slice(0, 21) + endsOf128Bits[sha256.charCodeAt(21)]
 }

@@ -1,37 +1,67 @@
 import { createHash } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import {
-  buildClaims,
-  deriveJti,
-  deriveTxn,
-  eventDigest,
-  type SetClaims,
-  tokenDigest,
-} from '../../../src/protocol/set.ts'
+import { type ClaimsInput, ClaimsText, deriveJti, deriveTxn, tokenDigest } from '../../../src/protocol/set.ts'
 
 const event = {
   events: { 'https://schemas.openid.net/secevent/caep/event-type/session-revoked': { event_timestamp: 1615304991 } },
 }
-const input = { issuer: 'https://tx.example', audience: 'https://rx.example', jti: 'e1', iatSeconds: 1700000000, event }
+const input: ClaimsInput = {
+  issuer: 'https://tx.example',
+  audience: 'https://rx.example',
+  jti: 'e1',
+  iatSeconds: 1700000000,
+  event,
+  txn: undefined,
+  toeRoundMs: 0,
+}
+const claimsOf = (given: Partial<ClaimsInput>) => JSON.parse(new ClaimsText({ ...input, ...given }).payload)
 
 describe('claims', () => {
   it('hold what RFC 8417 requires and nothing that was not said, in a fixed order', () => {
-    expect(JSON.stringify(buildClaims({ ...input, txn: undefined }))).toBe(
-      '{"iss":"https://tx.example","iat":1700000000,"jti":"e1","aud":"https://rx.example","events":{"https://schemas.openid.net/secevent/caep/event-type/session-revoked":{"event_timestamp":1615304991}}}',
+    expect(new ClaimsText(input).payload).toBe(
+      '{"aud":"https://rx.example","events":{"https://schemas.openid.net/secevent/caep/event-type/session-revoked":{"event_timestamp":1615304991}},"iat":1700000000,"iss":"https://tx.example","jti":"e1"}',
     )
   })
 
   it('carry all that was said', () => {
     const said = { ...event, toe: 0, sub: '', sub_id: { format: 'opaque', id: 'x' } }
-    const claims = buildClaims({ ...input, audience: ['a', 'b'], event: said, txn: 't' })
-    expect(Object.keys(claims)).toEqual(['iss', 'iat', 'jti', 'aud', 'txn', 'toe', 'sub', 'sub_id', 'events'])
-    expect(claims).toMatchObject({ aud: ['a', 'b'], toe: 0, sub: '', txn: 't', sub_id: said.sub_id })
+    expect(claimsOf({ audience: ['a', 'b'], event: said, txn: 't' })).toEqual({
+      ...said,
+      iss: 'https://tx.example',
+      aud: ['a', 'b'],
+      jti: 'e1',
+      iat: 1700000000,
+      txn: 't',
+    })
+  })
+
+  it('are those that were given, whatever they are', () => {
+    const json = fc.jsonValue() as fc.Arbitrary<never>
+    const record = fc.dictionary(fc.string(), json)
+    fc.assert(
+      fc.property(record, record, fc.string(), fc.string(), (data, sub_id, sub, txn) => {
+        const said = { events: { '","iat":1,"': data }, sub_id, sub }
+        const { iss, jti, aud, iat, ...rest } = claimsOf({ issuer: sub, event: said, txn })
+        expect({ iss, jti, aud, iat }).toEqual({ iss: sub, jti: 'e1', aud: 'https://rx.example', iat: 1700000000 })
+        expect(rest).toEqual(JSON.parse(JSON.stringify({ ...said, txn })))
+      }),
+    )
   })
 
   it('never hold exp, nonce or what belongs to the call (P-166)', () => {
-    const claims = buildClaims({ ...input, event: { ...event, id: 'x', receivers: ['r1'] } as typeof event, txn: 't' })
-    expect(Object.keys(claims)).toEqual(['iss', 'iat', 'jti', 'aud', 'txn', 'events'])
+    const claims = claimsOf({ event: { ...event, id: 'x', receivers: ['r1'] } as typeof event, txn: 't' })
+    expect(Object.keys(claims).sort()).toEqual(['aud', 'events', 'iat', 'iss', 'jti', 'txn'])
+  })
+
+  it('tell the time of an event as roughly as is asked', () => {
+    const toeOf = (toe: number, toeRoundMs: number) => claimsOf({ event: { ...event, toe }, toeRoundMs }).toe
+    expect(toeOf(1615304991.25, 0)).toBe(1615304991.25)
+    expect(toeOf(1615304991.25, 1000)).toBe(1615304991)
+    expect(toeOf(1615304991.25, 60_000)).toBe(1615304940)
+    expect(toeOf(1615304940, 60_000)).toBe(1615304940)
+    expect(toeOf(0, 60_000)).toBe(0)
   })
 })
 
@@ -79,40 +109,60 @@ describe('a derived jti', () => {
 })
 
 describe('the digest of what a producer said', () => {
-  const { iat: _, ...claims } = buildClaims({ ...input, txn: 't' })
-  type Said = Omit<SetClaims, 'iat'>
+  const digestOf = (given: Partial<ClaimsInput>) => new ClaimsText({ ...input, ...given }).digest()
 
   it('does not depend on the order of members, nor on the time of issuance', () => {
-    const a: Said = { ...claims, events: { 'a:b': { x: 1, y: { p: 1, q: [1, 2] } } } }
-    const b: Said = {
-      events: { 'a:b': { y: { q: [1, 2], p: 1 }, x: 1 } },
-      txn: 't',
-      aud: claims.aud,
-      jti: 'e1',
-      iss: claims.iss,
+    const said = (y: Record<string, unknown>) => ({ events: { 'a:b': y }, sub_id: { format: 'opaque', id: 'x' } })
+    const ordered = digestOf({ txn: 't', event: said({ x: 1, y: { p: 1, q: [1, 2] } }) })
+    expect(digestOf({ txn: 't', event: said({ y: { q: [1, 2], p: 1 }, x: 1 }) })).toBe(ordered)
+    const turned = { sub_id: { id: 'x', format: 'opaque' }, events: { 'a:b': { y: { q: [1, 2], p: 1 }, x: 1 } } }
+    expect(digestOf({ txn: 't', event: turned, iatSeconds: 5 })).toBe(ordered)
+    expect(ordered).toBe('W5SuzpSgMCKtMeGDPPdj2g')
+  })
+
+  it('is the same for equal events, and another for others', () => {
+    const data = fc.dictionary(fc.string(), fc.jsonValue())
+    const turned = (value: unknown): unknown => {
+      if (Array.isArray(value)) return value.map(turned)
+      if (typeof value !== 'object' || value === null) return value
+      return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, turned(member)]).reverse())
     }
-    expect(eventDigest(a)).toBe(eventDigest(b))
-    expect(eventDigest({ ...a, iat: 5 } as Said)).toBe(eventDigest(a))
-    expect(eventDigest(a)).toBe('bXEGiEOq8ZDPIG8zwZdWrA')
+    fc.assert(
+      fc.property(data, data, (one, other) => {
+        const digest = (x: unknown) => digestOf({ event: { events: { 'a:b': x as Record<string, unknown> } } })
+        const same = JSON.parse(JSON.stringify(one))
+        expect(digest(turned(same))).toBe(digest(same))
+        expect(digest(one) === digest(other)).toBe(isDeepStrictEqual(same, JSON.parse(JSON.stringify(other))))
+      }),
+    )
+  })
+
+  it('is of the time that was stated, and not of what a receiver is told of it', () => {
+    const toe = (toe: number, toeRoundMs: number) => digestOf({ event: { ...event, toe }, toeRoundMs })
+    expect(toe(1615304991, 60_000)).toBe(toe(1615304991, 0))
+    expect(toe(1615304991, 60_000)).not.toBe(toe(1615304992, 60_000))
   })
 
   it('tells everything else apart', () => {
-    const variants: Said[] = [
-      claims,
-      { ...claims, txn: 'u' },
-      { ...claims, toe: 1 },
-      { ...claims, sub: 'x' },
-      { ...claims, sub_id: { format: 'opaque', id: 'x' } },
-      { ...claims, aud: ['https://rx.example'] },
-      { ...claims, events: { 'a:b': {} } },
-      { ...claims, events: { 'a:b': { x: '1' } } },
-      { ...claims, events: { 'a:b': { x: 1 } } },
-      { ...claims, events: { 'a:b': { x: [1] } } },
-      { ...claims, events: { 'a:b': { x: { 0: 1 } } } },
-      { ...claims, events: { 'a:b': { x: null } } },
-      { ...claims, events: { 'a:b': JSON.parse('{"__proto__":1}') } },
+    const of = (x: object) => ({ event: { events: { 'a:b': x as Record<string, unknown> } } })
+    const variants: Partial<ClaimsInput>[] = [
+      {},
+      { txn: 'u' },
+      { jti: 'e2' },
+      { issuer: 'https://other.example' },
+      { event: { ...event, toe: 1 } },
+      { event: { ...event, sub: 'x' } },
+      { event: { ...event, sub_id: { format: 'opaque', id: 'x' } } },
+      { audience: ['https://rx.example'] },
+      of({}),
+      of({ x: '1' }),
+      of({ x: 1 }),
+      of({ x: [1] }),
+      of({ x: { 0: 1 } }),
+      of({ x: null }),
+      of(JSON.parse('{"__proto__":1}')),
     ]
-    expect(new Set(variants.map(eventDigest)).size).toBe(variants.length)
+    expect(new Set(variants.map(digestOf)).size).toBe(variants.length)
   })
 
   it('of a SET issued elsewhere is that of its bytes', () => {

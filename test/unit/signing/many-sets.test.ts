@@ -4,7 +4,7 @@ import { promisify } from 'node:util'
 import type { Worker } from 'node:worker_threads'
 import { decodeJwt } from 'jose'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { buildClaims } from '../../../src/protocol/set.ts'
+import { ClaimsText } from '../../../src/protocol/set.ts'
 import { type KeyRing, openKeyRing, type SigningAlg } from '../../../src/signing/key-ring.ts'
 import { JobOffers } from '../../../src/signing/shared-jobs.ts'
 import { SetSigner } from '../../../src/signing/sign-set.ts'
@@ -27,15 +27,16 @@ const A_SIGNER = `
 const run = (flags: string[]) => promisify(execFile)(process.execPath, flags, { timeout: 10_000 })
 const withThreads = it.runIf(availableParallelism() > 1)
 const newRing = async (alg: SigningAlg) => openKeyRing({ dir: await keysDir(), alg, generate: true })
-const claimsOf = (i: number) =>
-  buildClaims({
+const payloadOf = (i: number) =>
+  new ClaimsText({
     issuer: 'https://tx.example',
     audience: 'https://rx.example',
     jti: `e${i}`,
     iatSeconds: 1700000000,
     event: { events: { 'urn:example:thing': { i, text: 'Größe 🔐' } } },
     txn: undefined,
-  })
+    toeRoundMs: 0,
+  }).payload
 
 const threads: Worker[] = []
 const noteThread = (thread: Worker) => void threads.push(thread)
@@ -56,7 +57,7 @@ afterEach(async () => {
 async function signMany(rings: readonly KeyRing[], count: number): Promise<void> {
   const ringOf = (i: number) => rings[i % rings.length] as KeyRing
   const tokens = await Promise.all(
-    Array.from({ length: count }, (_, i) => signer.signAmongMany(ringOf(i).signingKey(), JSON.stringify(claimsOf(i)))),
+    Array.from({ length: count }, (_, i) => signer.signAmongMany(ringOf(i).signingKey(), payloadOf(i))),
   )
   for (const [i, token] of tokens.entries()) {
     expect(decodeJwt(token).jti).toBe(`e${i}`)
@@ -79,7 +80,7 @@ const signed = ({ mock }: Awaited<ReturnType<typeof startThread>>['collected']) 
 
 it('one after the other needs no thread', async () => {
   const ring = await newRing('ES256')
-  for (let i = 0; i < 100; i++) await signer.sign(ring.signingKey(), JSON.stringify(claimsOf(i)))
+  for (let i = 0; i < 100; i++) await signer.sign(ring.signingKey(), payloadOf(i))
   expect(threads).toEqual([])
 })
 
@@ -101,7 +102,7 @@ withThreads('those of a turn are shared with the thread, and come back in the or
   const order: number[] = []
   const sign = async (_: unknown, i: number) => {
     const ring = rings[i % rings.length] as KeyRing
-    const token = await signer.sign(ring.signingKey(), JSON.stringify(claimsOf(i)))
+    const token = await signer.sign(ring.signingKey(), payloadOf(i))
     order.push(i)
     expect(decodeJwt(token).jti).toBe(`e${i}`)
     expect(await verifyOwnSet(token, ring.publicKeys())).toBe(true)
@@ -119,7 +120,7 @@ withThreads('several in a turn are worth a thread, and waking it: fewer are not'
   const ring = await newRing('ES256')
   const wake = vi.spyOn(JobOffers.prototype, 'wake')
   const turn = (count: number) =>
-    Promise.all(Array.from({ length: count }, (_, i) => signer.sign(ring.signingKey(), JSON.stringify(claimsOf(i)))))
+    Promise.all(Array.from({ length: count }, (_, i) => signer.sign(ring.signingKey(), payloadOf(i))))
   for (let i = 0; i < 20; i++) await turn(4)
   expect(threads).toEqual([])
   await until('the thread is woken', async () => {
@@ -154,7 +155,7 @@ withThreads('a key that cannot be sent to the thread signs without it', async ()
   })
   const other = await newRing('ES256')
   await signMany([other], 100)
-  const token = await signer.sign(other.signingKey(), JSON.stringify(claimsOf(0)))
+  const token = await signer.sign(other.signingKey(), payloadOf(0))
   expect(await verifyOwnSet(token, other.publicKeys())).toBe(true)
   expect(sent).toHaveBeenCalled()
   expect(signed(collected)).toBe(0)
@@ -203,7 +204,7 @@ withThreads('a key that cannot sign is told of, and spoils no other', async () =
   await startThread([ring])
   const other = await newRing('EdDSA')
   const misfit = { ...other.signingKey(), alg: 'ES256' as const }
-  const failing = Array.from({ length: 60 }, (_, i) => signer.signAmongMany(misfit, JSON.stringify(claimsOf(i))))
+  const failing = Array.from({ length: 60 }, (_, i) => signer.signAmongMany(misfit, payloadOf(i)))
   failing.push(...Array.from({ length: 10 }, () => signer.sign(misfit, '{}')))
   const outcomes = Promise.allSettled(failing)
   await signMany([ring], 60)
@@ -247,7 +248,7 @@ it('leaves turns to others where there is no thread', async () => {
     if (isSigning) setImmediate(count)
   }
   setImmediate(count)
-  const payload = JSON.stringify(claimsOf(0))
+  const payload = payloadOf(0)
   await Promise.all(Array.from({ length: 300 }, () => signer.signAmongMany(ring.signingKey(), payload)))
   isSigning = false
   expect(turns).toBeGreaterThanOrEqual(6)
