@@ -62,14 +62,15 @@ interface Planned {
   readonly item: Item
   readonly receiver: Receiver
   readonly jti: string
+  /** Undefined until it is signed, and where it is too large for that. */
+  set: NewSet | undefined
   result: AppendResult | 'unavailable' | undefined
   failure?: unknown
 }
 
-interface Signed {
-  readonly planned: Planned
-  readonly set: NewSet
-}
+type Outcome<Value> = Value | TransmitterError
+type Addressed = Outcome<readonly Receiver[]>
+type Signed = Planned & { readonly set: NewSet }
 
 interface Item {
   readonly event: PublishEvent
@@ -111,28 +112,26 @@ export class Publisher {
     const revisionBefore = registry.revision
     const items: (Item | TransmitterError)[] = []
     for (const event of events) {
-      items.push(await this.#plan(event, producer).catch(asOutcome))
+      const item = this.#plan(event, producer)
+      items.push(item instanceof Promise ? await item : item)
     }
     const open = items.filter((item): item is Item => !(item instanceof TransmitterError))
     if (open.length === 0) return items as TransmitterError[]
-    const count = open.reduce((sum, item) => sum + item.deliveries.length, 0)
-    if (count > this.#options.deliveriesPerCallMax) {
+    const planned: Planned[] = []
+    for (const { deliveries } of open) planned.push(...deliveries)
+    if (planned.length > this.#options.deliveriesPerCallMax) {
       throw new TransmitterError(
         'too_large',
         `One call makes ${this.#options.deliveriesPerCallMax} deliveries at the most.`,
       )
     }
-    const signed = await this.#signAll(
-      open.flatMap(item => item.deliveries),
-      producer,
-    )
+    await this.#signAll(planned, producer)
+    const appended = this.#append(planned)
     // The epoch is read beside the appends: a receiver whose 201 was answered before this call is found by one of the two.
     // Another call may have read the change meanwhile, hence the revision. Events that name their receivers miss none.
     const mayMiss = open.some(({ event }) => event.receivers === undefined)
-    const [, unread] = await Promise.all([
-      this.#append(signed),
-      mayMiss ? registry.catchUp().then(() => undefined, asOutcome) : undefined,
-    ])
+    const unread = mayMiss ? await registry.catchUp().then(() => undefined, asOutcome) : undefined
+    await appended
     if (registry.revision !== revisionBefore) {
       await this.#appendMissed(
         open.filter(item => !item.isTooLarge),
@@ -160,70 +159,77 @@ export class Publisher {
     return outcomes
   }
 
-  async #plan(event: unknown, producer: Producer): Promise<Item> {
+  /** At once, where the registry knows the receivers: a promise for each event shows in what publishing costs. */
+  #plan(event: unknown, producer: Producer): Outcome<Item> | Promise<Outcome<Item>> {
     const faults = validateEvent(event)
-    if (faults.length > 0) throw new TransmitterError('bad_request', 'The event is not valid.', { faults })
+    if (faults.length > 0) return new TransmitterError('bad_request', 'The event is not valid.', { faults })
     const valid = event as PublishEvent
     const types = Object.keys(valid.events)
     if (producer.eventTypes !== undefined && !types.every(type => producer.eventTypes?.includes(type))) {
-      throw new TransmitterError('forbidden', 'This credential may not publish events of this type.')
+      return new TransmitterError('forbidden', 'This credential may not publish events of this type.')
     }
+    const addressed = this.#addressed(valid, producer)
+    return addressed instanceof Promise
+      ? addressed.then(receivers => this.#itemOf(valid, receivers, producer), asOutcome)
+      : this.#itemOf(valid, addressed, producer)
+  }
+
+  #itemOf(event: PublishEvent, receivers: Outcome<readonly Receiver[]>, producer: Producer): Outcome<Item> {
+    if (receivers instanceof TransmitterError) return receivers
     const item: Item = {
-      event: valid,
-      id: valid.id ?? randomBytes(16).toString('base64url'),
-      isIdGiven: valid.id !== undefined,
+      event,
+      id: event.id ?? randomBytes(16).toString('base64url'),
+      isIdGiven: event.id !== undefined,
       deliveries: [],
       isTooLarge: false,
     }
-    for (const receiver of await this.#addressed(valid, producer)) this.#address(item, receiver, producer)
+    for (const receiver of receivers) this.#address(item, receiver, producer)
     if (item.deliveries.length === 0) this.#deps.metrics.unrouted.inc()
     return item
   }
 
-  async #addressed(event: PublishEvent, producer: Producer): Promise<readonly Receiver[]> {
+  #addressed(event: PublishEvent, producer: Producer): Addressed | Promise<Addressed> {
     const { registry } = this.#deps
     if (event.receivers === undefined) {
-      const receivers = await registry.subscribers(Object.keys(event.events))
-      return receivers.filter(({ id }) => isAllowed(producer, id))
+      const types = Object.keys(event.events)
+      const known = registry.knownSubscribers(types)
+      return known === undefined
+        ? registry.subscribers(types).then(receivers => allowed(producer, receivers))
+        : allowed(producer, known)
     }
-    const found = await Promise.all(
-      event.receivers.map(id => (isAllowed(producer, id) ? registry.receiver(id) : undefined)),
+    const found = event.receivers.map(id =>
+      isAllowed(producer, id) ? (registry.knownReceiver(id) ?? registry.receiver(id)) : undefined,
     )
-    const faults: Fault[] = []
-    found.forEach((receiver, i) => {
-      if (receiver === undefined) faults.push({ at: `/receivers/${i}`, message: 'is not a receiver' })
-    })
-    if (faults.length > 0) throw new TransmitterError('bad_request', 'The event names an unknown receiver.', { faults })
-    return found as Receiver[]
+    return found.some(each => each instanceof Promise)
+      ? Promise.all(found).then(named)
+      : named(found as (Receiver | undefined)[])
   }
 
   #address(item: Item, receiver: Receiver, producer: Producer): Planned {
     const jti = deriveJti(producer.name, item.id, receiver.id)
-    const planned: Planned = { item, receiver, jti, result: undefined }
+    const planned: Planned = { item, receiver, jti, set: undefined, result: undefined }
     item.deliveries.push(planned)
     return planned
   }
 
-  /** @returns what can be appended: nothing of an item that is too large. */
-  async #signAll(all: readonly Planned[], producer: Producer): Promise<Signed[]> {
+  async #signAll(all: readonly Planned[], producer: Producer): Promise<void> {
     const isAmongMany = all.length >= MANY_SETS
-    const parts: Promise<(Signed | undefined)[]>[] = []
+    const parts: Promise<unknown>[] = []
     for (let from = 0; from < all.length; from += MADE_A_TURN) {
       const made = all.slice(from, from + MADE_A_TURN).map(planned => this.#sign(planned, producer, isAmongMany))
-      const part = Promise.all(made)
+      const part = made.length === 1 ? made[0]! : Promise.all(made)
       // What fails is told at the end; until then nobody listens to it.
-      part.catch(() => undefined)
+      if (all.length > MADE_A_TURN) part.catch(() => undefined)
       const before = parts.at(-1)
       if (before !== undefined) await Promise.allSettled([before])
       parts.push(part)
     }
-    const signed = (await Promise.all(parts)).flat()
-    return signed.flatMap(each => (each === undefined || each.planned.item.isTooLarge ? [] : [each]))
+    for (const part of parts) await part
   }
 
-  async #sign(planned: Planned, producer: Producer, isAmongMany: boolean): Promise<Signed | undefined> {
+  async #sign(planned: Planned, producer: Producer, isAmongMany: boolean): Promise<void> {
     const { item, receiver, jti } = planned
-    if (item.isTooLarge) return undefined
+    if (item.isTooLarge) return
     const { keys, signer, limitsOf } = this.#deps
     const { signingAlg, toeRoundMs } = limitsOf(receiver)
     const claims = new ClaimsText({
@@ -239,7 +245,7 @@ export class Publisher {
     // A JWS is longer than its payload in base64url. What cannot fit is not signed, for many receivers least of all.
     if (Math.ceil((Buffer.byteLength(payload) * 4) / 3) > this.#options.setBytesMax) {
       item.isTooLarge = true
-      return undefined
+      return
     }
     const key = keys.signingKey(signingAlg)
     const signing = isAmongMany ? signer.signAmongMany(key, payload) : signer.sign(key, payload)
@@ -247,13 +253,15 @@ export class Publisher {
     const digest = item.isIdGiven ? claims.digest() : ''
     const set = await signing
     if (set.length > this.#options.setBytesMax) item.isTooLarge = true
-    return { planned, set: { jti, set, digest, repeatable: item.isIdGiven } }
+    planned.set = { jti, set, digest, repeatable: item.isIdGiven }
   }
 
-  /** Per receiver in order, since order per receiver is the order Redis took; receivers beside each other. */
-  async #append(signed: readonly Signed[]): Promise<void> {
-    const byReceiver = Map.groupBy(signed, ({ planned }) => planned.receiver.id)
-    await Promise.all([...byReceiver.values()].map(run => this.#appendRun(run)))
+  /** Nothing of an item that is too large. Per receiver in the order in which they are given; receivers beside each other. */
+  #append(planned: readonly Planned[]): Promise<unknown> {
+    const signed = planned.filter((each): each is Signed => each.set !== undefined && !each.item.isTooLarge)
+    if (signed.length === 1) return this.#appendRun(signed)
+    const byReceiver = Map.groupBy(signed, ({ receiver }) => receiver.id)
+    return Promise.all([...byReceiver.values()].map(run => this.#appendRun(run)))
   }
 
   async #appendRun(run: readonly Signed[]): Promise<void> {
@@ -265,21 +273,22 @@ export class Publisher {
         if (bytes > APPEND_BYTES_MAX && to > from) break
       }
       const part = run.slice(from, to)
-      const { receiver } = part[0]!.planned
+      const { receiver } = part[0]!
       try {
         const results = await appends.append(
           receiver.id,
           part.map(({ set }) => set),
           limitsOf(receiver),
         )
-        results.forEach((result, i) => {
-          part[i]!.planned.result = result
-        })
-        const queued = results.filter(result => result === 'queued').length
+        let queued = 0
+        for (const [i, result] of results.entries()) {
+          part[i]!.result = result
+          if (result === 'queued') queued += 1
+        }
         if (queued > 0) metrics.published.inc(queued)
       } catch (failure) {
         // The others go on: one receiver's shard that is away must not hold up the rest.
-        for (const { planned } of run.slice(from)) {
+        for (const planned of run.slice(from)) {
           planned.result = 'unavailable'
           planned.failure = failure
         }
@@ -294,11 +303,13 @@ export class Publisher {
     for (const item of items) {
       if (item.event.receivers !== undefined) continue
       const known = new Set(item.deliveries.map(({ receiver }) => receiver.id))
-      for (const receiver of await this.#addressed(item.event, producer)) {
-        if (!known.has(receiver.id)) missed.push(this.#address(item, receiver, producer))
+      for (const receiver of await this.#deps.registry.subscribers(Object.keys(item.event.events))) {
+        const isMissed = !known.has(receiver.id) && isAllowed(producer, receiver.id)
+        if (isMissed) missed.push(this.#address(item, receiver, producer))
       }
     }
-    await this.#append(await this.#signAll(missed, producer))
+    await this.#signAll(missed, producer)
+    await this.#append(missed)
   }
 
   /** @param unread why it is not known whether there are further receivers. */
@@ -350,6 +361,20 @@ export function tooLargeSet(bytesMax: number): TransmitterError {
 
 function isAllowed(producer: Producer, receiver: string): boolean {
   return producer.receivers === undefined || producer.receivers.includes(receiver)
+}
+
+function allowed(producer: Producer, receivers: readonly Receiver[]): readonly Receiver[] {
+  return receivers.filter(({ id }) => isAllowed(producer, id))
+}
+
+/** @param found in the order in which an event names them. */
+function named(found: readonly (Receiver | undefined)[]): Addressed {
+  const faults: Fault[] = []
+  for (const [i, receiver] of found.entries()) {
+    if (receiver === undefined) faults.push({ at: `/receivers/${i}`, message: 'is not a receiver' })
+  }
+  if (faults.length > 0) return new TransmitterError('bad_request', 'The event names an unknown receiver.', { faults })
+  return found as readonly Receiver[]
 }
 
 function asOutcome(error: unknown): TransmitterError {

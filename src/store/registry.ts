@@ -80,6 +80,11 @@ export class Registry {
     this.#listeners.add(listener)
   }
 
+  /** @returns undefined where only a look-up would tell. */
+  knownReceiver(id: string): Receiver | undefined {
+    return this.#isTrusted() ? this.#receiverCache.get(id) : undefined
+  }
+
   async receiver(id: string): Promise<Receiver | undefined> {
     const trusted = this.#isTrusted()
     const cached = trusted ? this.#receiverCache.get(id) : undefined
@@ -118,6 +123,11 @@ export class Registry {
   /** The receivers that list this client, by the name that `clientName` gives it. */
   async receiversOfClient(name: string): Promise<ReadonlySet<string>> {
     return (await this.#everyReceiver()).ofClient(name)
+  }
+
+  /** The same as `subscribers`; undefined where something would have to be read. */
+  knownSubscribers(eventTypes: readonly string[]): Receiver[] | undefined {
+    return this.#knownReceivers()?.subscribers(eventTypes)
   }
 
   /** Every receiver that takes an event of these types. */
@@ -194,8 +204,17 @@ export class Registry {
     this.#revision += 1
   }
 
-  #isTrusted(): boolean {
-    return this.#version !== undefined && performance.now() - this.#readAtMs <= TRUSTED_FOR_MS
+  #isTrusted(nowMs = performance.now()): boolean {
+    return this.#version !== undefined && nowMs - this.#readAtMs <= TRUSTED_FOR_MS
+  }
+
+  /** Where that is all of them as far as this process has heard, and needs no healing. */
+  #knownReceivers(): ReceiverIndex | undefined {
+    const nowMs = performance.now()
+    const isYoung = nowMs - this.#allReceiverIndexAtMs <= ALL_AGE_MAX_MS
+    return this.#isTrusted(nowMs) && isYoung && this.#stale.size === 0 && this.#refreshing.size === 0
+      ? this.#all
+      : undefined
   }
 
   async #everyReceiver(): Promise<ReceiverIndex> {

@@ -23,8 +23,11 @@ export const eventRoutes: FastifyPluginAsyncTypebox<EventRoutesOptions> = async 
   app.post('/v1/events', { schema: publishEvent }, async (request, reply) => {
     const { producer } = requireScope(request.caller, 'publish', 'admin')
     const stop = metrics.publishSeconds.startTimer()
-    const published = await publisher.publish(request.body, producer, traceparentOf(request)).finally(stop)
-    return reply.code(202).send(published)
+    try {
+      return reply.code(202).send(await publisher.publish(request.body, producer, traceparentOf(request)))
+    } finally {
+      stop()
+    }
   })
 
   app.post('/v1/events/batch', { schema: publishBatch }, async (request, reply) => {

@@ -125,7 +125,11 @@ describe('the digest of what a producer said', () => {
     const turned = (value: unknown): unknown => {
       if (Array.isArray(value)) return value.map(turned)
       if (typeof value !== 'object' || value === null) return value
-      return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, turned(member)]).reverse())
+      return Object.fromEntries(
+        Object.entries(value)
+          .map(([name, member]) => [name, turned(member)])
+          .reverse(),
+      )
     }
     fc.assert(
       fc.property(data, data, (one, other) => {
