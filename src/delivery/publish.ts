@@ -118,14 +118,14 @@ export class Publisher {
     const open = items.filter((item): item is Item => !(item instanceof TransmitterError))
     if (open.length === 0) return items as TransmitterError[]
     const planned: Planned[] = []
-    for (const { deliveries } of open) planned.push(...deliveries)
+    for (const { deliveries } of open) for (const each of deliveries) planned.push(each)
     if (planned.length > this.#options.deliveriesPerCallMax) {
       throw new TransmitterError(
         'too_large',
         `One call makes ${this.#options.deliveriesPerCallMax} deliveries at the most.`,
       )
     }
-    await this.#signAll(planned, producer)
+    await (planned.length === 1 ? this.#sign(planned[0]!, producer, false) : this.#signAll(planned, producer))
     const appended = this.#append(planned)
     // The epoch is read beside the appends: a receiver whose 201 was answered before this call is found by one of the two.
     // Another call may have read the change meanwhile, hence the revision. Events that name their receivers miss none.

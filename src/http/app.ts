@@ -12,6 +12,7 @@ import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Authenticator } from './authenticate.ts'
 import { refuseCoding, takeJson, takeRawJson } from './bodies.ts'
+import { deciding, withValue } from './deciding.ts'
 import { errorHandler, renderPollFailure, renderProblem } from './error-handler.ts'
 import { type Load, shedLoad } from './load.ts'
 import { answerNotFound } from './not-found.ts'
@@ -109,9 +110,14 @@ export function buildInternalApp(deps: InternalDependencies, limits: ServerLimit
   app.register(queueRoutes, deps)
   app.register(async authenticated => {
     shedLoad(authenticated, deps.load)
-    authenticated.addHook('onRequest', async request => {
-      request.caller = await deps.authenticator.identify(request)
-    })
+    authenticated.addHook(
+      'onRequest',
+      deciding(request =>
+        withValue(deps.authenticator.identify(request), caller => {
+          request.caller = caller
+        }),
+      ),
+    )
     authenticated.addHook('onRequest', refuseCoding)
     auditActs(authenticated, deps.audit, deps.proxies)
     authenticated.register(eventRoutes, deps)

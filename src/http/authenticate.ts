@@ -57,8 +57,11 @@ export class Authenticator {
     }
   }
 
-  /** By bearer token. @throws {TransmitterError} unauthenticated, token_invalid, bad_request, *_unavailable */
-  async identify(request: FastifyRequest): Promise<Caller> {
+  /**
+   * By bearer token; at once where the token is known, which most are.
+   * @throws {TransmitterError} unauthenticated, token_invalid, bad_request, *_unavailable, or rejects with it
+   */
+  identify(request: FastifyRequest): Caller | Promise<Caller> {
     const token = bearerToken(request)
     const sha256 = sha256Of(token)
     // A token that is known is none of the others: most requests end here.
@@ -70,8 +73,8 @@ export class Authenticator {
     throw invalid()
   }
 
-  /** By bearer token, or else by client certificate. */
-  async identifyReceiver(request: FastifyRequest): Promise<Caller> {
+  /** The same by bearer token, or else by client certificate. */
+  identifyReceiver(request: FastifyRequest): Caller | Promise<Caller> {
     if (request.headers.authorization === undefined) {
       const certificate = this.#deps.certificates.of(request)
       if (certificate !== undefined) return this.#byCertificate(certificate, request)

@@ -111,3 +111,43 @@ describe.skipIf(isCluster())('a script over a connection for requests', () => {
     await expect(redis.run(count, [key()], [])).rejects.toMatchObject({ code: 'store_unavailable' })
   })
 })
+
+describe.skipIf(isCluster())('a command over a connection for requests', () => {
+  it('is answered in the order of what is asked around it, whatever the words', async () => {
+    const redis = forRequests()
+    const [log, counter] = [key(), key()]
+    const entries = [
+      ['1-1', ['kind', 'größe']],
+      ['2-1', ['id', '']],
+    ]
+    for (const [id, fields] of entries) await redis.call('XADD', log, id as string, ...(fields as string[]))
+    const answers = await Promise.all([
+      redis.run(count, [counter], []),
+      redis.ask(['XRANGE', log, '-', '+', 'COUNT', 10]),
+      redis.get(counter),
+      redis.ask(['XRANGE', log, '(2-1', '+']),
+      redis.run(count, [counter], []),
+    ])
+    expect(answers).toEqual([1, entries, '1', [], 2])
+    expect(await redis.ask(['ECHO', 'ä\r\n😀'])).toBe('ä\r\n😀')
+  })
+
+  it('that fails is answered with its own error, and given up in time when nothing comes', async () => {
+    const server = await startPrivateRedis()
+    const redis = forRequests(server.url)
+    await expect(redis.ask(['XRANGE', 'secret', 'secret', '+'])).rejects.toSatisfy(
+      (error: Error) => error instanceof ReplyError && !JSON.stringify(error).includes('secret'),
+    )
+    await connect({ replyMapping: 'legacy' }, server.url).client('PAUSE', 60_000, 'ALL')
+    const asked = redis.ask(['XRANGE', 'log', '-', '+'])
+    await expect(asked).rejects.toMatchObject({ code: 'store_unavailable', cause: { message: 'Command timed out' } })
+  })
+
+  it('is sent again when the connection breaks', async () => {
+    const redis = forRequests()
+    expect(await redis.ask(['XRANGE', key(), '-', '+'])).toEqual([])
+    const asked = redis.ask(['XRANGE', key(), '-', '+'])
+    redis.stream.destroy()
+    expect(await asked).toEqual([])
+  })
+})

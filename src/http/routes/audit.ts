@@ -24,10 +24,13 @@ const TRAFFIC = new Set(['/v1/events', '/v1/events/batch', '/v1/receivers/:id/se
 
 export function auditActs(app: FastifyInstance, audit: AuditStore, proxies: Proxies): void {
   app.decorateRequest('act', undefined)
-  app.addHook('onSend', async (request, reply, payload) => {
+  app.addHook('onSend', (request, reply, payload, done) => {
     const { caller, method } = request
     const route = request.routeOptions.url
-    if (caller === undefined || route === undefined || READS.has(method) || TRAFFIC.has(route)) return payload
+    if (caller === undefined || route === undefined || READS.has(method) || TRAFFIC.has(route)) {
+      done(null, payload)
+      return
+    }
     const what = `${method} ${route}`
     const { id, tokenId } = request.params as { id?: string; tokenId?: string }
     const target = named(request.act?.target ?? id ?? tokenId ?? '')
@@ -37,8 +40,8 @@ export function auditActs(app: FastifyInstance, audit: AuditStore, proxies: Prox
       .add({ who: caller.name, from, what, target, status: reply.statusCode, note })
       .catch(error => request.log.error({ err: error, what, target }, 'an act could not be audited'))
     // What failed on our side did so, most likely, for want of the store, which would be waited for a second time.
-    if (reply.statusCode < 500) await added
-    return payload
+    if (reply.statusCode < 500) added.then(() => done(null, payload))
+    else done(null, payload)
   })
 }
 

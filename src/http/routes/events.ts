@@ -24,7 +24,9 @@ export const eventRoutes: FastifyPluginAsyncTypebox<EventRoutesOptions> = async 
     const { producer } = requireScope(request.caller, 'publish', 'admin')
     const stop = metrics.publishSeconds.startTimer()
     try {
-      return reply.code(202).send(await publisher.publish(request.body, producer, traceparentOf(request)))
+      const [outcome] = await publisher.publishAll([request.body], producer, traceparentOf(request))
+      if (outcome instanceof TransmitterError) throw outcome
+      return reply.code(202).send(outcome)
     } finally {
       stop()
     }

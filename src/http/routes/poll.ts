@@ -1,5 +1,5 @@
 /** The polling endpoint: one POST settles the last batch and asks for the next. RFC 8936 §2.2, §2.3. */
-import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import type { FastifyPluginAsync } from 'fastify'
 import type { Poll, PollAnswer } from '../../delivery/poll.ts'
 import { Presence } from '../../delivery/presence.ts'
 import { TransmitterError } from '../../errors.ts'
@@ -8,6 +8,7 @@ import type { Receiver } from '../../store/receiver-store.ts'
 import type { Registry } from '../../store/registry.ts'
 import { type Authenticator, requireScope } from '../authenticate.ts'
 import { refuseCoding } from '../bodies.ts'
+import { deciding, withValue } from '../deciding.ts'
 import { limitWriting, onClosed } from '../disconnect.ts'
 import { poll as described } from '../schemas/receiving.ts'
 
@@ -31,13 +32,18 @@ export const pollRoute: FastifyPluginAsync<PollRouteOptions> = async (
   app.decorateRequest('receiver', undefined)
 
   // Decided before the body is read. Unknown and foreign look the same.
-  const authorize = async (request: FastifyRequest) => {
-    request.caller = await authenticator.identifyReceiver(request)
-    const { id } = request.params as { id: string }
-    const caller = requireScope(request.caller, 'poll')
-    request.receiver = caller.polls(id) ? await registry.receiver(id) : undefined
-    if (request.receiver === undefined) throw new TransmitterError('not_found', 'No such receiver.')
-  }
+  const authorize = deciding(request =>
+    withValue(authenticator.identifyReceiver(request), caller => {
+      request.caller = caller
+      requireScope(caller, 'poll')
+      const { id } = request.params as { id: string }
+      const found = caller.polls(id) ? (registry.knownReceiver(id) ?? registry.receiver(id)) : undefined
+      return withValue(found, receiver => {
+        if (receiver === undefined) throw new TransmitterError('not_found', 'No such receiver.')
+        request.receiver = receiver
+      })
+    }),
+  )
 
   app.post(
     '/receivers/:id/poll',

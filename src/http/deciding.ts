@@ -1,0 +1,28 @@
+/**
+ * A hook that decides about a request before its body is read, at once where it can: most credentials and receivers are
+ * known, and a promise for each request shows in what a poll costs (docs/performance.md).
+ */
+import type { FastifyReply, FastifyRequest } from 'fastify'
+
+/** @param decide throws, or rejects with, what the request is refused with. */
+export function deciding(decide: (request: FastifyRequest) => void | Promise<void>) {
+  return (request: FastifyRequest, _reply: FastifyReply, done: (refusal?: Error) => void): void => {
+    let decision: void | Promise<void>
+    try {
+      decision = decide(request)
+    } catch (refusal) {
+      done(refusal as Error)
+      return
+    }
+    if (decision === undefined) done()
+    else decision.then(() => done(), done)
+  }
+}
+
+/** Goes on with a value that is there, or that is waited for. */
+export function withValue<Value, Result>(
+  value: Value | Promise<Value>,
+  goOn: (value: Value) => Result | Promise<Result>,
+): Result | Promise<Result> {
+  return value instanceof Promise ? value.then(goOn) : goOn(value)
+}
