@@ -1,6 +1,6 @@
 /**
  * A hook that decides about a request before its body is read, at once where it can: most credentials and receivers are
- * known, and a promise for each request shows in what a poll costs (docs/performance.md).
+ * known, and promises show in what a request costs (docs/performance.md).
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
@@ -11,12 +11,21 @@ export function deciding(decide: (request: FastifyRequest) => void | Promise<voi
     try {
       decision = decide(request)
     } catch (refusal) {
-      done(refusal as Error)
+      done(asError(refusal))
       return
     }
     if (decision === undefined) done()
-    else decision.then(() => done(), done)
+    else
+      decision.then(
+        () => done(),
+        refusal => done(asError(refusal)),
+      )
   }
+}
+
+/** Whatever was thrown: called without an error, the request would go on. */
+function asError(refusal: unknown): Error {
+  return refusal instanceof Error ? refusal : new Error('The request was refused without an error.', { cause: refusal })
 }
 
 /** Goes on with a value that is there, or that is waited for. */

@@ -19,8 +19,8 @@ export interface ClaimsInput {
 }
 
 /**
- * The claims of a SET as text. They are written once: in the order of their names, so that what the producer said, of which
- * there is a digest, is the same text without the time of issuance.
+ * The claims of a SET as text. They are written in the order of their names, so that what the producer said, of which there is
+ * a digest, is the same text without the time of issuance.
  */
 export class ClaimsText {
   readonly #input: ClaimsInput
@@ -50,7 +50,7 @@ export class ClaimsText {
   digest(): string {
     const { events, sub_id } = this.#input.event
     const isWrittenInOrder = isInOrder(events) && (sub_id === undefined || isInOrder(sub_id))
-    return first128Bits(`event ${isWrittenInOrder ? `${this.#before},${this.#behind}` : this.#inOrder()}`)
+    return digest128('event', isWrittenInOrder ? `${this.#before},${this.#behind}` : this.#inOrder())
   }
 
   #inOrder(): string {
@@ -68,7 +68,9 @@ function membersBehind({ issuer: iss, jti, event, txn }: ClaimsInput, toe: numbe
 
 /** The time of an event, told roughly: two receivers cannot then find out by it that they know the same (RFC 8417 §6). */
 function roundToe(toeSeconds: number, roundMs: number): number {
-  return roundMs === 0 ? toeSeconds : (Math.floor((toeSeconds * 1000) / roundMs) * roundMs) / 1000
+  const rounded = (Math.floor((toeSeconds * 1000) / roundMs) * roundMs) / 1000
+  // Not where nothing is to be rounded, nor of a number that is no time any more.
+  return Number.isFinite(rounded) ? rounded : toeSeconds
 }
 
 /**
@@ -92,12 +94,7 @@ export function tokenDigest(token: string): string {
 
 /** An array of strings has one JSON text and no other array has it, so no two inputs are run together. */
 function digest128(...parts: string[]): string {
-  return first128Bits(JSON.stringify(parts))
-}
-
-/** Of the SHA-256 of a text. */
-function first128Bits(text: string): string {
-  const sha256 = hash('sha256', text, 'base64url')
+  const sha256 = hash('sha256', JSON.stringify(parts), 'base64url')
   // 21 digits and two bits of the next. To cut bytes off a buffer and to write those takes twice as long as the hash.
   return sha256.slice(0, 21) + endsOf128Bits[sha256.charCodeAt(21)]
 }

@@ -9,7 +9,7 @@ import { atTurnsEnd } from '../turn-end.ts'
 import { CommandCall } from './command-call.ts'
 import { OneBufferConnector } from './one-buffer-connector.ts'
 import { PageBuffers } from './page-buffers.ts'
-import { PageFraming, type ScriptReplies } from './page-framing.ts'
+import { type CallReplies, PageFraming } from './page-framing.ts'
 import { RequestCall } from './request-call.ts'
 import { type ScriptArgument, ScriptCall, type ScriptText } from './script-call.ts'
 
@@ -51,7 +51,7 @@ export class GatheringRedis extends Redis {
   }
 
   /** As ioredis answers the first of its queue. */
-  readonly #scripts: ScriptReplies = {
+  readonly #replies: CallReplies = {
     isFor: after => this.commandQueue.peekAt(after)?.command instanceof RequestCall,
     take: reply => void this.commandQueue.shift()?.command.resolve(reply),
   }
@@ -65,7 +65,7 @@ export class GatheringRedis extends Redis {
     super(connectsItself ? options : { ...options, Connector: OneBufferConnector })
     this.#timeoutMs = options.commandTimeout
     // By now ioredis listens to the new stream, and nothing can have come yet.
-    this.on('connect', () => frame(this.stream, this.pageBuffers, this.#scripts))
+    this.on('connect', () => frame(this.stream, this.pageBuffers, this.#replies))
   }
 
   /** ioredis would make one of another kind, which reads into one buffer as well and does not copy what it keeps. */
@@ -174,11 +174,11 @@ export class GatheringRedis extends Redis {
   }
 }
 
-function frame(stream: Redis['stream'], buffers: PageBuffers, scripts: ScriptReplies): void {
+function frame(stream: Redis['stream'], buffers: PageBuffers, calls: CallReplies): void {
   if (stream.destroyed) return
   const [decode] = stream.listeners('data') // ioredis puts its parser before whatever else listens.
   if (decode === undefined) throw new Error('ioredis does not read its connections as it did')
-  const framing = new PageFraming(decode as (bytes: Buffer) => void, buffers, scripts)
+  const framing = new PageFraming(decode as (bytes: Buffer) => void, buffers, calls)
   stream.removeListener('data', decode as (bytes: Buffer) => void)
   stream.prependListener('data', (bytes: Buffer) => framing.write(bytes))
 }

@@ -2,7 +2,7 @@
  * Takes out of the stream of replies what would cost the client library's parser most. What a poll reads behind its script
  * (see poll-transaction.ts) arrives as several strings and arrays for each SET; made into values one by one they cost the
  * transmitter more than all else that a page needs. Here a page becomes one string, bytes and all, in the stream of replies,
- * and raw-page.ts finds the SETs in it. Replies of scripts alone are read by script-reply.ts.
+ * and raw-page.ts finds the SETs in it. Replies of scripts alone, and of other calls (request-call.ts), are read by script-reply.ts.
  * The parser is given copies: what was read is overwritten by the next read (one-buffer-connector.ts).
  * Source: the Redis serialization protocol, versions 2 and 3.
  */
@@ -10,10 +10,10 @@ import type { PageBuffers } from './page-buffers.ts'
 import { ScriptReplyReader } from './script-reply.ts'
 
 /** The calls that wait for a reply, in order. */
-export interface ScriptReplies {
-  /** Whether the call that is answered after so many others is a script's. */
+export interface CallReplies {
+  /** Whether what is answered after so many others is such a call. */
   isFor(after: number): boolean
-  /** Answers the first of them, a script's. */
+  /** Answers the first of them, which is one. */
   take(reply: unknown): void
 }
 
@@ -35,7 +35,7 @@ const STRINGS: ReadonlySet<number> = new Set(Buffer.from('$=!'))
 export class PageFraming {
   readonly #decode: (bytes: Buffer) => void
   readonly #buffers: PageBuffers
-  readonly #scripts: ScriptReplies
+  readonly #calls: CallReplies
   readonly #reader = new ScriptReplyReader()
   /** What came of a reply that is too short to tell what it will be. */
   #undecided: Buffer | undefined
@@ -54,10 +54,10 @@ export class PageFraming {
   #isPush = false
 
   /** @param decode the parser of the client library, which may keep what it is given. */
-  constructor(decode: (bytes: Buffer) => void, buffers: PageBuffers, scripts: ScriptReplies) {
+  constructor(decode: (bytes: Buffer) => void, buffers: PageBuffers, calls: CallReplies) {
     this.#decode = decode
     this.#buffers = buffers
-    this.#scripts = scripts
+    this.#calls = calls
   }
 
   write(chunk: Buffer): void {
@@ -69,16 +69,16 @@ export class PageFraming {
     let behind = 0
     while (at < bytes.length) {
       if (this.#left === 0) {
-        if (this.#scripts.isFor(behind)) {
+        if (this.#calls.isFor(behind)) {
           if (at > from) this.#decode(Buffer.from(bytes.subarray(from, at)))
           from = at
           behind = 0
           // Asked again: the parser, which answers a reply before its last bytes have come, may have been one ahead.
-          const reply = this.#scripts.isFor(0) ? this.#reader.read(bytes, at) : undefined
+          const reply = this.#calls.isFor(0) ? this.#reader.read(bytes, at) : undefined
           if (reply !== undefined) {
             at = this.#reader.end
             from = at
-            this.#scripts.take(reply)
+            this.#calls.take(reply)
             continue
           }
         }

@@ -1,7 +1,7 @@
 /**
- * Reads the reply of a script at once, where it came in one piece: the client library's parser does it part by part, each by
- * several functions and into buffers first, which was 6 % of a poll. Scripts answer numbers, strings, lists and nothing; all
- * else is left to that parser.
+ * Reads the reply of a script, or of what is asked like one, at once, where it came in one piece: the client library's parser
+ * does it part by part, each by several functions and into buffers first, which was 6 % of a poll. They answer numbers, strings,
+ * lists and nothing; all else is left to that parser.
  * Source: the Redis serialization protocol, versions 2 and 3.
  */
 

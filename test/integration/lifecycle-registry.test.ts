@@ -1,6 +1,7 @@
 /** Who is reached: a receiver that is there when an event is published, whichever process heard of it first. */
 import { describe, expect, it } from 'vitest'
 import { callAdmin, openLab } from '../support/feed.ts'
+import { ask } from '../support/http.ts'
 
 const lab = await openLab()
 const other = await lab.another()
@@ -21,6 +22,27 @@ describe('a receiver', () => {
       const missed = answers.filter(({ body }) => body.deliveries.length !== 1)
       expect(missed.map(({ body }) => body)).toEqual([])
       expect(await feed.check()).toMatchObject({ queued: 40 })
+    }
+  })
+
+  it('is not reached by who may not publish to it, whichever process heard of it first', async () => {
+    const type = `https://events.example/${lab.prefix}/limited`
+    const allowed = await lab.feed({ eventTypes: [type] })
+    const { token } = await lab.transmitter.admin<{ token: string }>('POST', '/v1/tokens', {
+      scope: 'publish',
+      producer: 'limited',
+      receivers: [allowed.id],
+    })
+    const publish = (id: string) =>
+      ask(`${other.internalUrl}/v1/events`, { token, body: { id, events: { [type]: {} } } })
+    for (let round = 0; round < 3; round++) {
+      await publish(`warm-${round}`)
+      await lab.feed({ eventTypes: [type] })
+      const answers = await Promise.all(Array.from({ length: 10 }, (_, i) => publish(`after-${round}-${i}`)))
+      for (const { body } of answers) {
+        expect(body.deliveries).toMatchObject([{ receiver: allowed.id, status: 'queued' }])
+        expect(body.deliveries).toHaveLength(1)
+      }
     }
   })
 

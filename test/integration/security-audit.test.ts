@@ -5,7 +5,7 @@ import { generateKey, listKeys } from '../../src/signing/key-lifecycle.ts'
 import type { PublicKeyRecord } from '../../src/signing/key-record.ts'
 import { keysFor } from '../../src/store/keys.ts'
 import { type Ask, ask } from '../support/http.ts'
-import { connect, testPrefix } from '../support/redis.ts'
+import { connect, startPrivateRedis, testPrefix } from '../support/redis.ts'
 import { startTransmitter, type TestTransmitter } from '../support/transmitter.ts'
 import { until } from '../support/until.ts'
 
@@ -99,6 +99,24 @@ describe('an administrative act', () => {
     await call('POST', '/v1/tokens', { body: { scope: 'read', description: token } })
     expect(JSON.stringify(await entries('?limit=10'))).not.toContain(token.slice(4, 30))
   })
+})
+
+it('is told before it is answered', async () => {
+  const server = await startPrivateRedis()
+  const own = await startTransmitter({ REDIS_URL: server.url }, ['internal'])
+  const redis = connect({}, server.url)
+  await redis.client('PAUSE', 60_000, 'WRITE')
+  let isAnswered = false
+  const act = ask(`${own.internalUrl}/v1/receivers`, { token: own.adminToken, body: { id: 'R 1' } }).finally(() => {
+    isAnswered = true
+  })
+  await until('its entry waits', async () => /flags=b .*cmd=xadd/.test(String(await redis.client('LIST'))))
+  expect((await ask(`${own.internalUrl}/livez`)).status).toBe(200)
+  expect(isAnswered).toBe(false)
+  await redis.client('UNPAUSE')
+  expect((await act).status).toBe(400)
+  const { items } = await own.admin<{ items: Entry[] }>('GET', '/v1/audit')
+  expect(items).toMatchObject([{ what: 'POST /v1/receivers', status: 400 }])
 })
 
 it('a change of the signing keys is told, though nobody called for it', async () => {

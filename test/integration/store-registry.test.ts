@@ -1,5 +1,5 @@
 /** The registry's caches: what is known without a look-up is never less than what was heard of. */
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Epoch } from '../../src/store/epoch.ts'
 import { keysFor } from '../../src/store/keys.ts'
 import { ReceiverStore } from '../../src/store/receiver-store.ts'
@@ -12,6 +12,12 @@ const TYPE = 'https://events.example/thing'
 const HOUR_MS = 3_600_000
 
 const redis = connectForRequests()
+/** Stands still, so that no pause makes what was read too old. */
+let clockMs = 0
+beforeEach(() => {
+  clockMs = performance.now()
+  vi.spyOn(performance, 'now').mockImplementation(() => clockMs)
+})
 afterEach(() => vi.restoreAllMocks())
 
 /** Two processes with the same registry, of which neither reads by itself. */
@@ -25,15 +31,10 @@ function registries() {
     await receivers.create({ id, audience: `https://${id}.example/` }, Date.now())
     await by.tell({ kind: 'receiver', id })
   }
-  return { here, there, receivers, create }
+  return { here, there, receivers, create, keys }
 }
 
 const idsOf = (receivers: readonly { id: string }[] | undefined) => receivers?.map(({ id }) => id).sort()
-const passTime = (ms: number) => {
-  const nowMs = performance.now()
-  vi.spyOn(performance, 'now').mockImplementation(() => nowMs + ms)
-}
-
 describe('the subscribers that a registry knows at once', () => {
   it('are none before they were read, and then all', async () => {
     const { here, create } = registries()
@@ -73,7 +74,7 @@ describe('the subscribers that a registry knows at once', () => {
     await here.subscribers([TYPE])
     await here.receiver('r1')
     expect(here.knownReceiver('r1')?.id).toBe('r1')
-    passTime(1001)
+    clockMs += 1001
     expect(here.knownSubscribers([TYPE])).toBeUndefined()
     expect(here.knownReceiver('r1')).toBeUndefined()
     expect(idsOf(await here.subscribers([TYPE]))).toEqual(['r1'])
@@ -85,11 +86,31 @@ describe('the subscribers that a registry knows at once', () => {
     await create('r1')
     await here.subscribers([TYPE])
     await receivers.create({ id: 'untold', audience: 'https://untold.example/' }, Date.now())
-    passTime(HOUR_MS + 1)
+    clockMs += HOUR_MS + 1
     await here.catchUp()
     expect(here.knownSubscribers([TYPE])).toBeUndefined()
     expect(idsOf(await here.subscribers([TYPE]))).toEqual(['r1'])
     await vi.waitFor(() => expect(idsOf(here.knownSubscribers([TYPE]))).toEqual(['r1', 'untold']))
+  })
+})
+
+describe('a registry that fell behind', () => {
+  it.each([
+    [999, 'follows changes one by one', ['r1']],
+    [1000, 'reads all receivers again', ['r1', 'untold']],
+  ])('by %i changes %s', async (changes, _what, found) => {
+    const { here, receivers, create, keys } = registries()
+    await create('r1')
+    await here.subscribers([TYPE])
+    // Found only by who reads all.
+    await receivers.create({ id: 'untold', audience: 'https://untold.example/' }, Date.now())
+    const tell = (i: number) => redis.xadd(keys.epoch, '*', 'kind', 'token', 'id', `t${i}`)
+    await Promise.all(Array.from({ length: changes }, (_, i) => tell(i)))
+    await here.catchUp()
+    expect(idsOf(await here.subscribers([TYPE]))).toEqual(found)
+    const version = vi.spyOn(redis, 'xrevrange')
+    await here.catchUp()
+    expect(version).not.toHaveBeenCalled()
   })
 })
 

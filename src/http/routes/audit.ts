@@ -3,7 +3,7 @@
  * it is answered. Whoever has no credential does nothing here and cannot fill the log.
  */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { RECEIVER_ID } from '../../protocol/receiver.ts'
 import type { AuditStore } from '../../store/audit-store.ts'
 import { requireScope } from '../authenticate.ts'
@@ -24,6 +24,17 @@ const TRAFFIC = new Set(['/v1/events', '/v1/events/batch', '/v1/receivers/:id/se
 
 export function auditActs(app: FastifyInstance, audit: AuditStore, proxies: Proxies): void {
   app.decorateRequest('act', undefined)
+  const record = async (request: FastifyRequest, reply: FastifyReply, who: string, what: string) => {
+    const { id, tokenId } = request.params as { id?: string; tokenId?: string }
+    const target = named(request.act?.target ?? id ?? tokenId ?? '')
+    const from = proxies.clientAddress(request)
+    const note = request.act?.note ?? ''
+    const added = audit
+      .add({ who, from, what, target, status: reply.statusCode, note })
+      .catch(error => request.log.error({ err: error, what, target }, 'an act could not be audited'))
+    // What failed on our side did so, most likely, for want of the store, which would be waited for a second time.
+    if (reply.statusCode < 500) await added
+  }
   app.addHook('onSend', (request, reply, payload, done) => {
     const { caller, method } = request
     const route = request.routeOptions.url
@@ -31,17 +42,8 @@ export function auditActs(app: FastifyInstance, audit: AuditStore, proxies: Prox
       done(null, payload)
       return
     }
-    const what = `${method} ${route}`
-    const { id, tokenId } = request.params as { id?: string; tokenId?: string }
-    const target = named(request.act?.target ?? id ?? tokenId ?? '')
-    const from = proxies.clientAddress(request)
-    const note = request.act?.note ?? ''
-    const added = audit
-      .add({ who: caller.name, from, what, target, status: reply.statusCode, note })
-      .catch(error => request.log.error({ err: error, what, target }, 'an act could not be audited'))
-    // What failed on our side did so, most likely, for want of the store, which would be waited for a second time.
-    if (reply.statusCode < 500) added.then(() => done(null, payload))
-    else done(null, payload)
+    // As a promise, behind which Fastify catches what cannot be sent. Only the traffic is spared one.
+    return record(request, reply, caller.name, `${method} ${route}`).then(() => payload)
   })
 }
 

@@ -2,10 +2,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { appendForeign, type ForeignDependencies } from '../../delivery/foreign.ts'
-import type { Publisher } from '../../delivery/publish.ts'
+import type { Published, Publisher } from '../../delivery/publish.ts'
 import { TransmitterError } from '../../errors.ts'
 import { schemaFaults } from '../../protocol/schema-faults.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
+import { answerWith } from '../answering.ts'
 import { requireScope } from '../authenticate.ts'
 import { problemOf } from '../error-handler.ts'
 import { appendSet, Batch, publishBatch, publishEvent } from '../schemas/events.ts'
@@ -20,16 +21,15 @@ export const eventRoutes: FastifyPluginAsyncTypebox<EventRoutesOptions> = async 
   app,
   { publisher, foreign, metrics },
 ) => {
-  app.post('/v1/events', { schema: publishEvent }, async (request, reply) => {
+  app.post('/v1/events', { schema: publishEvent }, (request, reply) => {
     const { producer } = requireScope(request.caller, 'publish', 'admin')
     const stop = metrics.publishSeconds.startTimer()
-    try {
-      const [outcome] = await publisher.publishAll([request.body], producer, traceparentOf(request))
+    const publishing = publisher.publishAll([request.body], producer, traceparentOf(request))
+    const answer = ([outcome]: (Published | TransmitterError)[]) => {
       if (outcome instanceof TransmitterError) throw outcome
-      return reply.code(202).send(outcome)
-    } finally {
-      stop()
+      reply.code(202).send(outcome)
     }
+    answerWith(reply, publishing, answer, stop)
   })
 
   app.post('/v1/events/batch', { schema: publishBatch }, async (request, reply) => {

@@ -6,6 +6,7 @@ import { TransmitterError } from '../../errors.ts'
 import { parsePollRequest, parsePrefer, renderPage } from '../../protocol/poll.ts'
 import type { Receiver } from '../../store/receiver-store.ts'
 import type { Registry } from '../../store/registry.ts'
+import { answerWith } from '../answering.ts'
 import { type Authenticator, requireScope } from '../authenticate.ts'
 import { refuseCoding } from '../bodies.ts'
 import { deciding, withValue } from '../deciding.ts'
@@ -51,7 +52,7 @@ export const pollRoute: FastifyPluginAsync<PollRouteOptions> = async (
       onRequest: [authorize, refuseCoding],
       schema: described,
     },
-    async (request, reply) => {
+    (request, reply) => {
       const receiver = request.receiver as Receiver
       const presence = new Presence()
       let answer: PollAnswer | undefined
@@ -65,15 +66,17 @@ export const pollRoute: FastifyPluginAsync<PollRouteOptions> = async (
       const parsed = parsePollRequest((request.body as Buffer | undefined) ?? Buffer.alloc(0))
       // A held poll would keep the bytes, and the socket's buffer that they are a slice of.
       request.body = undefined
-      answer = await poll.answer(receiver, {
+      const answering = poll.answer(receiver, {
         request: parsed,
         language: request.headers['content-language'] ?? '',
         preferredWaitMs: parsePrefer(request.headers.prefer as string | undefined),
         presence,
       })
-      reply.type('application/json; charset=utf-8').send(renderPage(answer))
-      limitWriting(reply, writeTimeoutMs)
-      return reply
+      answerWith(reply, answering, page => {
+        answer = page
+        reply.type('application/json; charset=utf-8').send(renderPage(page))
+        limitWriting(reply, writeTimeoutMs)
+      })
     },
   )
 }

@@ -62,6 +62,7 @@ describe('claims', () => {
     expect(toeOf(1615304991.25, 60_000)).toBe(1615304940)
     expect(toeOf(1615304940, 60_000)).toBe(1615304940)
     expect(toeOf(0, 60_000)).toBe(0)
+    expect(toeOf(1e306, 60_000)).toBe(1e306)
   })
 })
 
@@ -117,7 +118,13 @@ describe('the digest of what a producer said', () => {
     expect(digestOf({ txn: 't', event: said({ y: { q: [1, 2], p: 1 }, x: 1 }) })).toBe(ordered)
     const turned = { sub_id: { id: 'x', format: 'opaque' }, events: { 'a:b': { y: { q: [1, 2], p: 1 }, x: 1 } } }
     expect(digestOf({ txn: 't', event: turned, iatSeconds: 5 })).toBe(ordered)
-    expect(ordered).toBe('W5SuzpSgMCKtMeGDPPdj2g')
+    const subjectTurned = { ...said({ x: 1, y: { p: 1, q: [1, 2] } }), sub_id: turned.sub_id }
+    expect(digestOf({ txn: 't', event: subjectTurned })).toBe(ordered)
+  })
+
+  it('has not changed since the first release: processes of two versions run side by side', () => {
+    const event = { events: { 'a:b': { x: 1, y: { p: 1, q: [1, 2] } } } }
+    expect(digestOf({ txn: 't', event })).toBe('bXEGiEOq8ZDPIG8zwZdWrA')
   })
 
   it('is the same for equal events, and another for others', () => {
@@ -147,24 +154,29 @@ describe('the digest of what a producer said', () => {
     expect(toe(1615304991, 60_000)).not.toBe(toe(1615304992, 60_000))
   })
 
-  it('tells everything else apart', () => {
-    const of = (x: object) => ({ event: { events: { 'a:b': x as Record<string, unknown> } } })
+  it.each([
+    ['in order', { a: 1, b: 2 }],
+    ['out of order', { b: 2, a: 1 }],
+  ])('tells everything else apart where members come %s', (_order, data) => {
+    const events = { 'a:b': data }
+    const of = (x: object) => ({ event: { events: { 'a:b': { ...data, ...x } } } })
+    const proto = { events: { 'a:b': JSON.parse(JSON.stringify(data).replace('}', ',"__proto__":1}')) } }
     const variants: Partial<ClaimsInput>[] = [
-      {},
-      { txn: 'u' },
-      { jti: 'e2' },
-      { issuer: 'https://other.example' },
-      { event: { ...event, toe: 1 } },
-      { event: { ...event, sub: 'x' } },
-      { event: { ...event, sub_id: { format: 'opaque', id: 'x' } } },
-      { audience: ['https://rx.example'] },
-      of({}),
+      { event: { events } },
+      { event: { events }, txn: 'u' },
+      { event: { events }, jti: 'e2' },
+      { event: { events }, issuer: 'https://other.example' },
+      { event: { events }, audience: ['https://rx.example'] },
+      { event: { events, toe: 1 } },
+      { event: { events, sub: 'x' } },
+      { event: { events, sub_id: { format: 'opaque', id: 'x' } } },
+      { event: { events, sub_id: { id: 'y', format: 'opaque' } } },
       of({ x: '1' }),
       of({ x: 1 }),
       of({ x: [1] }),
       of({ x: { 0: 1 } }),
       of({ x: null }),
-      of(JSON.parse('{"__proto__":1}')),
+      { event: proto },
     ]
     expect(new Set(variants.map(digestOf)).size).toBe(variants.length)
   })
