@@ -217,7 +217,7 @@ export class Publisher {
     const parts: Promise<unknown>[] = []
     for (let from = 0; from < all.length; from += MADE_A_TURN) {
       const made = all.slice(from, from + MADE_A_TURN).map(planned => this.#sign(planned, producer, isAmongMany))
-      const part = made.length === 1 ? made[0]! : Promise.all(made)
+      const part = Promise.all(made)
       // What fails is told at the end; until then nobody listens to it.
       if (all.length > MADE_A_TURN) part.catch(() => undefined)
       const before = parts.at(-1)
