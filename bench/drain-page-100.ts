@@ -14,7 +14,7 @@ export const drainPage100: Bench = {
   async open(setting) {
     const redis = await startRedis(setting)
     const load = startLoad(setting)
-    const shape = { page: 100, receivers: 16, setsEach: setting.quick ? 6000 : 12_000, connections: 16 }
+    const shape = { page: 100, receivers: 16, setsEach: setting.quick ? 4000 : 12_000, connections: 16 }
     return [
       await ourDrain(setting, redis, load, shape),
       await naiveDrain(setting, redis, load, shape),

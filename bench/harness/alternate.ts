@@ -46,13 +46,14 @@ export async function measure(
 ): Promise<BenchResult> {
   const startedMs = performance.now()
   const sides = await bench.open(setting)
-  if (bench.warmUp !== false) {
+  // Nobody is held to these: what they tell in a hurry is an order of magnitude.
+  const isHurried = setting.quick && bench.budgets.length === 0
+  if (bench.warmUp !== false && !isHurried) {
     for (const side of sides) {
       progress(`${bench.name}: warm-up, ${side.name}`)
       await side.measure()
     }
   }
-  const isHurried = setting.quick && bench.budgets.length === 0
   const roundsMax = (setting.quick ? bench.quickRoundsMax : undefined) ?? bench.roundsMax ?? rounds
   const wanted = isHurried ? 1 : Math.min(rounds, roundsMax)
   const samples: Sample[][] = sides.map(() => [])
