@@ -219,7 +219,7 @@ export class Publisher {
       const made = all.slice(from, from + MADE_A_TURN).map(planned => this.#sign(planned, producer, isAmongMany))
       const part = Promise.all(made)
       // What fails is told at the end; until then nobody listens to it.
-      if (all.length > MADE_A_TURN) part.catch(() => undefined)
+      part.catch(() => undefined)
       const before = parts.at(-1)
       if (before !== undefined) await Promise.allSettled([before])
       parts.push(part)

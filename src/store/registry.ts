@@ -86,9 +86,9 @@ export class Registry {
   }
 
   async receiver(id: string): Promise<Receiver | undefined> {
+    const known = this.knownReceiver(id)
+    if (known !== undefined) return known
     const trusted = this.#isTrusted()
-    const cached = trusted ? this.#receiverCache.get(id) : undefined
-    if (cached !== undefined) return cached
     const versionBefore = this.#version
     const receiver = (await this.#receivers.get(id))?.receiver
     // What was read before a change we have heard of since must not be kept.
